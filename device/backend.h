@@ -39,6 +39,11 @@ struct block_backend {
 struct block_backend_ops {
 	void (*submit)(struct block_backend *be, struct block_io *io);	/* never blocks; may call done() at once */
 	void (*commit)(struct block_backend *be);	/* a batch of submits is complete; may be NULL */
+	/*
+	 * Returns when nothing is under way: every done() has been called, from within if need be. For a device reset, after which no
+	 * guest memory may be touched: the one call that may wait, with the lock held. NULL: submit() always completes at once.
+	 */
+	void (*drain)(struct block_backend *be);
 	void (*close)(struct block_backend *be);	/* waits for what is under way */
 };
 
@@ -54,6 +59,7 @@ struct net_offload {
 struct net_receiver {
 	/* A frame from outside. false: no buffer now, the backend keeps or drops it; rx_ready() will follow. */
 	bool (*receive)(void *opaque, const struct virtio_iov *iov, unsigned int count, const struct net_offload *offload);
+	void (*tx_ready)(void *opaque);		/* after send() said -EAGAIN: frames can be sent again */
 	void *opaque;
 };
 

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* driver-block.h - a disk driver for small kernels: asynchronous requests, and synchronous calls on top. */
+#ifndef VIRTIO_DRIVER_BLOCK_H
+#define VIRTIO_DRIVER_BLOCK_H
+
+#include <virtio/block.h>
+#include <virtio/driver.h>
+
+#define VIRTIO_BLOCK_PIECES 16		/* data pieces per request */
+
+/* Zeroed by the caller; lies in memory that the platform's mem covers. */
+struct virtio_block {
+	struct virtio_device *vdev;
+	struct virtio_queue *queue;
+	uint64_t capacity;		/* sectors of 512 bytes */
+	uint32_t block_size;		/* bytes: requests must be multiples of it */
+	uint32_t seg_max;		/* data pieces the device takes */
+	bool read_only;
+	bool flush;			/* the device has a write cache to flush */
+	struct virtio_block_request *pending;	/* submitted, oldest last */
+};
+
+/* One request; owned by the driver from submit to done. Lies in memory that the platform's mem covers. */
+struct virtio_block_request {
+	/* Called when the request is finished; @error as below. May be NULL. */
+	void (*done)(struct virtio_block_request *request, int error);
+	void *opaque;
+	bool finished;
+	int error;			/* 0, -VIRTIO_EIO, -VIRTIO_EOPNOTSUPP, -VIRTIO_ENODEV */
+	/* private */
+	struct virtio_block_request *next;
+	unsigned long used;
+	uint8_t header[VIRTIO_BLOCK_HDR_LEN];
+	uint8_t status;
+};
+
+/* Take the device over. 0 or negative error; on error the device has been told FAILED. */
+int virtio_block_probe(struct virtio_block *blk, struct virtio_device *vdev);
+
+/*
+ * Submit a request of @type (VIRTIO_BLOCK_T_*) at @sector; @data: @count pieces, at most VIRTIO_BLOCK_PIECES. The device begins at
+ * the next virtio_sync(blk->queue). 0, or -VIRTIO_ENOSPC (wait for others to finish), -VIRTIO_EINVAL, -VIRTIO_ENODEV.
+ */
+int virtio_block_submit(struct virtio_block *blk, struct virtio_block_request *request, uint32_t type, uint64_t sector,
+			const struct virtio_iov *data, unsigned int count);
+
+/* Finish what the device has finished: calls done(). The queue's interrupt does this too. Returns how many. */
+unsigned int virtio_block_poll(struct virtio_block *blk);
+
+/* Synchronous: @len is a multiple of the block size. 0 or negative error. */
+int virtio_block_read(struct virtio_block *blk, uint64_t sector, void *data, size_t len);
+int virtio_block_write(struct virtio_block *blk, uint64_t sector, const void *data, size_t len);
+int virtio_block_flush(struct virtio_block *blk);
+
+/* Serial number into @id, NUL-terminated. 0 or negative error. */
+int virtio_block_get_id(struct virtio_block *blk, char id[VIRTIO_BLOCK_ID_LEN + 1]);
+
+/* Give the device back; requests under way finish with -VIRTIO_ENODEV. */
+void virtio_block_remove(struct virtio_block *blk);
+
+#endif

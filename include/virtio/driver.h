@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * driver.h - the driver's end of virtio: what a driver is written to.
+ *
+ * The interface is that of the first virtio draft (May 2007): five operations, of which sync() is the only one that kicks. A buffer
+ * that was added gets an identifier; when the other end is done with it, the length is stored where the driver said (@used), which
+ * until then holds VIRTIO_PENDING. So a driver can poll one word, or be called back.
+ *
+ * Three differences, each for a reason. A device has several queues, so the operations act on a queue. A disk's request is a
+ * question and an answer in one buffer, so add_inbuf() takes leading pieces that the other end only reads. And somebody must collect
+ * what the other end finished: harvest(), called by an interrupt or a polling driver.
+ *
+ *	driver (virtio/driver/) --> struct virtio_ops   how buffers travel: a ring in memory (vring-driver), or a stream (later)
+ *	                        --> struct virtio_bus   how the device is found, configured and kicked (transport/)
+ *	                        --> struct virtio_platform   memory and waiting, from whoever hosts the driver
+ */
+#ifndef VIRTIO_DRIVER_H
+#define VIRTIO_DRIVER_H
+
+#include <virtio/endian.h>
+#include <virtio/virtio.h>
+
+struct virtio_device;
+struct virtio_queue;
+
+/* What *used holds from add until the buffer is done. */
+#define VIRTIO_PENDING (~0ul)
+
+/* What *used holds after a buffer was given up: detached, or lost in a reset. */
+#define VIRTIO_CANCELLED (~0ul - 1)
+
+/* Has the buffer behind this word left the other end's hands? */
+static inline bool virtio_is_done(const unsigned long *used)
+{
+	return *(const volatile unsigned long *)used != VIRTIO_PENDING;
+}
+
+struct virtio_ops {
+	/*
+	 * Send @num pieces @sg to the other end. *@used becomes the length sent once they are no longer read; the memory must stay
+	 * until then. @sg itself is only read during the call.
+	 * An identifier (0 or more), or -VIRTIO_ENOSPC (full: sync and wait), -VIRTIO_EINVAL (nothing to send, too many pieces),
+	 * -VIRTIO_EFAULT (not memory the other end can reach), -VIRTIO_ENODEV (broken or reset).
+	 */
+	long (*add_outbuf)(struct virtio_queue *vq, const struct virtio_iov *sg, unsigned int num, unsigned long *used);
+
+	/*
+	 * Offer pieces to be filled. The first @out of the @num pieces are a question that the other end reads (0 for a plain
+	 * receive buffer), the rest it writes. *@used becomes the length written, at most the space offered. Otherwise as above.
+	 */
+	long (*add_inbuf)(struct virtio_queue *vq, const struct virtio_iov *sg, unsigned int out, unsigned int num,
+			  unsigned long *used);
+
+	/* Make everything added visible to the other end, and kick it if it needs that. Cheap when nothing was added. */
+	void (*sync)(struct virtio_queue *vq);
+
+	/*
+	 * Take a buffer back: on return the other end reads (writes) it no longer and *used is set. A buffer that is done or not yet
+	 * synced goes quietly; one that the other end holds can only be wrested from it by resetting the device, which cancels
+	 * everything else under way and leaves the device to be set up again (operations return -VIRTIO_ENODEV until then).
+	 */
+	void (*detach_outbuf)(struct virtio_queue *vq, long id);
+	void (*detach_inbuf)(struct virtio_queue *vq, long id);
+
+	/* --- around the five --- */
+
+	/* Collect finished buffers: sets their used words, frees their identifiers. Returns how many. */
+	unsigned int (*harvest)(struct virtio_queue *vq);
+
+	/*
+	 * Want (@on) or do not want interrupts for this queue; a hint, they may still come. Asking on: true means finished buffers
+	 * are there already, for which no interrupt may come: harvest again.
+	 */
+	bool (*interrupts)(struct virtio_queue *vq, bool on);
+
+	/* Buffers that can still be added, of one piece each. */
+	unsigned int (*room)(struct virtio_queue *vq);
+
+	/* Everything under way is void (the device was reset): cancel it all. Called by the bus. */
+	void (*cancel)(struct virtio_queue *vq);
+};
+
+/* One queue, as its driver sees it. Made by the bus; the implementation of the operations keeps its state behind it. */
+struct virtio_queue {
+	struct virtio_device *vdev;
+	const struct virtio_ops *ops;
+	unsigned int index;
+	unsigned int size;		/* buffers of one piece that fit */
+	/* Called after an interrupt, buffers already harvested. May be NULL. */
+	void (*callback)(struct virtio_queue *vq);
+	void *data;			/* the driver's */
+	uint64_t handle;		/* the bus's: what notify() tells the other end */
+	uint32_t irq;			/* the bus's, if it has such */
+};
+
+#define VIRTIO_DRIVER_QUEUES 8		/* most queues of one device that a driver here uses */
+
+/* What hosts the drivers: a kernel, a test, a process. */
+struct virtio_platform {
+	const struct virtio_mem *mem;	/* how our pointers become guest-physical addresses */
+	/* Zeroed memory, only during setup; within @mem, aligned to @align (a power of two). NULL: none. */
+	void *(*alloc)(void *opaque, size_t size, size_t align);
+	void (*free)(void *opaque, void *ptr, size_t size);	/* may be NULL */
+	/* Idle until an interrupt may have come; may return at once. NULL: spin. */
+	void (*wait)(void *opaque);
+	void *opaque;
+};
+
+struct virtio_bus {
+	/* Feature bits the device offers. */
+	uint64_t (*get_features)(struct virtio_device *vdev);
+	/* Tell the device that vdev->features is what we use. 0, or -VIRTIO_EOPNOTSUPP: it does not agree. */
+	int (*finalize_features)(struct virtio_device *vdev);
+	/* Config space bytes; -VIRTIO_ERANGE outside. */
+	int (*get)(struct virtio_device *vdev, size_t offset, void *buf, size_t len);
+	int (*set)(struct virtio_device *vdev, size_t offset, const void *buf, size_t len);
+	uint8_t (*get_status)(struct virtio_device *vdev);
+	void (*set_status)(struct virtio_device *vdev, uint8_t status);	/* never 0: that is reset() */
+	/* On return the device touches no memory of ours; buffers are cancelled by virtio_device_reset(). */
+	void (*reset)(struct virtio_device *vdev);
+	/* Find the @index-th queue and set it up. 0 and *@vq; -VIRTIO_ENOENT: there is no such queue; -VIRTIO_ENOMEM. */
+	int (*find_queue)(struct virtio_device *vdev, unsigned int index, struct virtio_queue **vq);
+	/* Undo find_queue(); the device must have been reset. */
+	void (*delete_queue)(struct virtio_queue *vq);
+	/* Kick the other end. */
+	void (*notify)(struct virtio_queue *vq);
+};
+
+/* A device, as its driver sees it. The bus fills in everything above @features. */
+struct virtio_device {
+	uint32_t id;			/* VIRTIO_ID_* */
+	const struct virtio_bus *bus;
+	const struct virtio_platform *platform;
+	bool legacy_big_endian;		/* the bus's byte order unless VERSION_1 is negotiated */
+
+	uint64_t features;		/* negotiated */
+	bool big_endian;		/* byte order in force */
+	bool lost;			/* reset since the queues were found */
+	unsigned int indirect;		/* most pieces of an indirect buffer; set before finding queues, 0 = never indirect */
+	struct virtio_queue *queues[VIRTIO_DRIVER_QUEUES];
+	void *driver;			/* the driver's */
+};
+
+/* --- the five operations, as functions -------------------------------------------------------------------------------- */
+
+static inline long virtio_add_outbuf(struct virtio_queue *vq, const struct virtio_iov *sg, unsigned int num, unsigned long *used)
+{
+	return vq->ops->add_outbuf(vq, sg, num, used);
+}
+
+static inline long virtio_add_inbuf(struct virtio_queue *vq, const struct virtio_iov *sg, unsigned int out, unsigned int num,
+				    unsigned long *used)
+{
+	return vq->ops->add_inbuf(vq, sg, out, num, used);
+}
+
+static inline void virtio_sync(struct virtio_queue *vq)
+{
+	vq->ops->sync(vq);
+}
+
+static inline void virtio_detach_outbuf(struct virtio_queue *vq, long id)
+{
+	vq->ops->detach_outbuf(vq, id);
+}
+
+static inline void virtio_detach_inbuf(struct virtio_queue *vq, long id)
+{
+	vq->ops->detach_inbuf(vq, id);
+}
+
+static inline unsigned int virtio_harvest(struct virtio_queue *vq)
+{
+	return vq->ops->harvest(vq);
+}
+
+/* --- life of a device, from a driver's point of view (virtio 1.2, 3.1.1) ---------------------------------------------- */
+
+/*
+ * Reset, acknowledge, and negotiate: afterwards vdev->features is what is offered among @wanted and what our rings do.
+ * 0, or the bus's error (status FAILED is set).
+ */
+int virtio_device_setup(struct virtio_device *vdev, uint64_t wanted);
+
+/* Find queue @index; @callback and @data may be NULL. 0 and *@vq, or a negative error. */
+int virtio_device_queue(struct virtio_device *vdev, unsigned int index, void (*callback)(struct virtio_queue *vq), void *data,
+			struct virtio_queue **vq);
+
+/* Status DRIVER_OK: the driver is ready. */
+void virtio_device_ready(struct virtio_device *vdev);
+
+/* Status FAILED: the driver gives up. */
+void virtio_device_fail(struct virtio_device *vdev);
+
+/* Reset the device and cancel every buffer. The queues stay found but dead, until virtio_device_remove(). */
+void virtio_device_reset(struct virtio_device *vdev);
+
+/* Reset and delete the queues: as before virtio_device_setup(). */
+void virtio_device_remove(struct virtio_device *vdev);
+
+static inline bool virtio_device_has(const struct virtio_device *vdev, uint64_t feature)
+{
+	return (vdev->features & feature) == feature;
+}
+
+/* Config fields in our own byte order; -VIRTIO_ERANGE outside the config space. */
+int virtio_config_get8(struct virtio_device *vdev, size_t offset, uint8_t *value);
+int virtio_config_get16(struct virtio_device *vdev, size_t offset, uint16_t *value);
+int virtio_config_get32(struct virtio_device *vdev, size_t offset, uint32_t *value);
+int virtio_config_get64(struct virtio_device *vdev, size_t offset, uint64_t *value);
+
+/* An interrupt for @vq (or for all of them): harvest, then call the driver back. True: there was something. */
+bool virtio_queue_interrupt(struct virtio_queue *vq);
+bool virtio_device_interrupt(struct virtio_device *vdev);
+
+/* Poll until *@used is done: harvests @vq, waits with the platform's wait(). 0, or -VIRTIO_ENODEV: cancelled. */
+int virtio_wait_done(struct virtio_queue *vq, const unsigned long *used);
+
+#endif

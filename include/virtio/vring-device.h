@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vring-device.h - the device's end of one split ring: buffers in, used lengths out.
+ *
+ *	while (vring_device_pop(vq, &buf, iov, max) > 0) {
+ *		... read buf.out[0 .. out_count), fill buf.in[0 .. in_count) ...
+ *		vring_device_push(vq, buf.id, bytes_written);
+ *	}
+ *	if (vring_device_flush(vq))
+ *		interrupt the driver;
+ *
+ * A device normally calls virtio_dev_pop() and friends of <virtio/device.h>, which wrap these. One thread at a time per ring;
+ * the driver runs at the same time, and may be hostile.
+ */
+#ifndef VIRTIO_VRING_DEVICE_H
+#define VIRTIO_VRING_DEVICE_H
+
+#include <virtio/virtio.h>
+#include <virtio/vring.h>
+
+struct vring_device {
+	/* The ring, in our addresses; the parts may lie anywhere (virtio 1.2, 2.7). */
+	struct vring_desc *desc;
+	struct vring_avail *avail;
+	struct vring_used *used;
+	const struct virtio_mem *mem;
+
+	uint16_t num;			/* entries, a power of two; 0 = not set up */
+	uint16_t num_max;		/* what the device would like */
+	uint16_t last_avail;		/* next entry of the available ring to take, free running */
+	uint16_t seen_avail;		/* the driver's index when last looked at */
+	uint16_t used_idx;		/* next entry of the used ring to write, free running */
+	uint16_t used_published;	/* what the driver has been shown */
+	uint16_t in_flight;		/* buffers popped and not yet pushed */
+
+	bool swap;			/* the ring's byte order is not ours */
+	bool event_idx;			/* VIRTIO_F_EVENT_IDX was negotiated */
+	bool indirect;			/* VIRTIO_F_INDIRECT_DESC was negotiated */
+	bool notify_on_empty;		/* VIRTIO_F_NOTIFY_ON_EMPTY was negotiated */
+	bool quiet;			/* we asked not to be kicked */
+
+	const char *broken;		/* why the ring is no longer served; NULL = it is fine */
+};
+
+/* A buffer that the driver made available. The pieces live in the array given to pop(). */
+struct vring_buffer {
+	struct virtio_iov *out;		/* pieces the device reads, in order */
+	struct virtio_iov *in;		/* pieces the device writes, in order; directly behind @out in the same array */
+	uint16_t out_count;
+	uint16_t in_count;
+	uint16_t id;			/* for push() */
+	uint64_t out_len;		/* bytes, all pieces together; below 2^32 both together (virtio 1.2, 2.7.5.2) */
+	uint64_t in_len;
+};
+
+/*
+ * Set a ring up at three guest-physical addresses; all indices start at 0. @features: the negotiated set (bits 24, 28, 29 matter).
+ * @big: the ring's byte order. @mem must outlive the ring. The ring's own memory is translated once, here.
+ * 0, -VIRTIO_EINVAL (@num not a power of two up to 32768, misaligned), -VIRTIO_EFAULT (not guest memory).
+ */
+int vring_device_init(struct vring_device *vq, const struct virtio_mem *mem, uint32_t num, uint64_t desc, uint64_t avail, uint64_t used,
+		      uint64_t features, bool big);
+
+/* Forget the ring; keeps num_max. Buffers in flight must not be pushed afterwards. */
+void vring_device_reset(struct vring_device *vq);
+
+/*
+ * Take the next buffer. @iov: where its pieces go, room for @max; the queue's size is always enough.
+ * 1: @buf is filled. 0: there is none, or the ring is not set up. -VIRTIO_EPROTO: the ring is broken (now or before), see @vq->broken.
+ */
+int vring_device_pop(struct vring_device *vq, struct vring_buffer *buf, struct virtio_iov *iov, unsigned int max);
+
+/* Put back the buffer popped last, unprocessed; the next pop() returns it again. Only before anything else is popped. */
+void vring_device_unpop(struct vring_device *vq);
+
+/* Is anything there to pop? Looks at the driver's index, takes nothing. */
+bool vring_device_has_buffers(struct vring_device *vq);
+
+/*
+ * Give a buffer back. @written: bytes stored into its writable pieces, from their start (virtio 1.2, 2.7.8.2).
+ * The driver sees it at the next flush(): call that once per batch.
+ */
+void vring_device_push(struct vring_device *vq, uint16_t id, uint32_t written);
+
+/* Show the driver everything pushed. True: it wants an interrupt (virtio 1.2, 2.7.7). */
+bool vring_device_flush(struct vring_device *vq);
+
+/*
+ * Ask to be kicked for new buffers (@on), or not to be. Asking on: true means buffers are there already, and there may be no kick
+ * for them: go on popping. A kick may come even when off.
+ */
+bool vring_device_notify(struct vring_device *vq, bool on);
+
+/* Mark the ring broken; @reason must be a string that lives on. The first reason is kept. */
+void vring_device_break(struct vring_device *vq, const char *reason);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vring.h - how a split ring lies in memory (virtio 1.2, 2.7). Both ends of the ring and the transports that place it use this;
+ * devices and drivers do not: they see buffers.
+ *
+ *	descriptor table   16 bytes x num
+ *	available ring     u16 flags, u16 idx, u16 ring[num], u16 used_event       written by the driver
+ *	used ring          u16 flags, u16 idx, {u32 id, u32 len}[num], u16 avail_event   written by the device
+ *
+ * The event words are always there, whether or not VIRTIO_F_EVENT_IDX is used.
+ */
+#ifndef VIRTIO_VRING_H
+#define VIRTIO_VRING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VRING_DESC_NEXT		1u	/* another descriptor follows */
+#define VRING_DESC_WRITE	2u	/* the device writes here; otherwise it reads */
+#define VRING_DESC_INDIRECT	4u	/* the buffer is a table of descriptors */
+
+#define VRING_AVAIL_NO_INTERRUPT 1u
+#define VRING_USED_NO_NOTIFY	1u
+
+#define VRING_MAX_SIZE		32768u	/* virtio 1.2, 2.7: the largest queue size */
+#define VRING_LEGACY_ALIGN	4096u	/* of the used ring, in the buses that place a ring as one block */
+
+struct vring_desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags;
+	uint16_t next;
+};
+
+struct vring_used_elem {
+	uint32_t id;
+	uint32_t len;
+};
+
+struct vring_avail {
+	uint16_t flags;
+	uint16_t idx;
+	uint16_t ring[];		/* [num], then used_event */
+};
+
+struct vring_used {
+	uint16_t flags;
+	uint16_t idx;
+	struct vring_used_elem ring[];	/* [num], then u16 avail_event */
+};
+
+_Static_assert(sizeof(struct vring_desc) == 16 && sizeof(struct vring_used_elem) == 8 && sizeof(struct vring_avail) == 4 &&
+		       offsetof(struct vring_used, ring) == 4, "the ring's layout is an ABI");
+
+static inline bool vring_size_valid(uint32_t num)
+{
+	return num && num <= VRING_MAX_SIZE && !(num & (num - 1));
+}
+
+static inline size_t vring_desc_bytes(uint32_t num)
+{
+	return (size_t)16 * num;
+}
+
+static inline size_t vring_avail_bytes(uint32_t num)
+{
+	return 6 + (size_t)2 * num;
+}
+
+static inline size_t vring_used_bytes(uint32_t num)
+{
+	return 6 + (size_t)8 * num;
+}
+
+/* Offset of the used ring in a ring placed as one block with the used ring aligned to @align (a power of two). */
+static inline size_t vring_used_offset(uint32_t num, size_t align)
+{
+	return (vring_desc_bytes(num) + vring_avail_bytes(num) + align - 1) & ~(align - 1);
+}
+
+/* Bytes of such a block, without padding at its end. */
+static inline size_t vring_bytes(uint32_t num, size_t align)
+{
+	return vring_used_offset(num, align) + vring_used_bytes(num);
+}
+
+/*
+ * The event-index rule (virtio 1.2, 2.7.7.1 and 2.7.10): does moving the index from @old to @now pass @event? All modulo 65536.
+ */
+static inline bool vring_need_event(uint16_t event, uint16_t now, uint16_t old)
+{
+	return (uint16_t)(now - event - 1) < (uint16_t)(now - old);
+}
+
+#endif
