@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault.c - signals that arrive in translated code.
+ *
+ * A fault on a guest page either fills the window and lets the instruction try again, or is the guest's own. In the second case,
+ * and for every other exception that the host processor raises for the guest's instruction, the handler works out the guest's
+ * EIP from the host's, undoes what the translator's sequence did to the registers so far, and makes the interrupted context go
+ * on in glue_fault, which stores the registers and returns to C. All that has to be undone is
+ *
+ *  - string instructions: ESI and EDI are host addresses; cutting every register to 32 bits is enough;
+ *  - an access wrapped in two XCHGs (address.c): the register's halves are swapped back.
+ *
+ * A kick finds translated code running: it makes the block that runs come back when it ends, by unchaining it and
+ * by putting the table without entries in force. A jump that has already read its target from the table still goes there: that
+ * block's address is in r9, so the block there is unchained as well.
+ *
+ * Handlers run on their own stack with all signals blocked. The kernel saves and restores the guest's vector registers around
+ * them, so here, unlike in the rest of this folder, any C is allowed.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "cpu/x86/fault.h"
+
+#include "cpu/x86/address.h"
+#include "cpu/x86/block.h"
+#include "cpu/x86/jump.h"
+#include "cpu/x86/window.h"
+
+__thread struct cpu *cpu_current;
+
+enum { SIGNAL_STACK = 64 * 1024 };
+
+static const int fault_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
+enum { FAULT_SIGNALS = sizeof(fault_signals) / sizeof(fault_signals[0]) };
+
+static struct sigaction previous[FAULT_SIGNALS];
+static bool installed;
+
+static const int guest_register[8] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI };
+
+int fault_kick_signal(void)
+{
+	return SIGRTMIN + 4;
+}
+
+/* The instruction at a point of a block, decoded again. */
+static void decode_point(struct cpu *cpu, const struct block *block, unsigned point, struct insn *insn)
+{
+	uint8_t bytes[16];
+
+	for (uint32_t i = 0; i < sizeof(bytes); i++) {
+		uint32_t at = (block->physical & PAGE_MASK) + block->points[point].guest + i;
+
+		if (at < PAGE_SIZE)
+			bytes[i] = cpu->ram.base[(block->physical & ~PAGE_MASK) + at];
+		else
+			bytes[i] = cpu->ram.base[((size_t)block->second << PAGE_SHIFT) + (at & PAGE_MASK)];
+	}
+	decode(bytes, 15, insn);
+}
+
+static void unswap(struct cpu *cpu, const struct block *block, unsigned point, greg_t *regs)
+{
+	struct insn insn;
+	int swapped;
+
+	decode_point(cpu, block, point, &insn);
+	swapped = address_swaps(cpu, &insn);
+	if (swapped < 0)
+		return;
+	uint64_t v = (uint64_t)regs[guest_register[swapped]];
+
+	regs[guest_register[swapped]] = (greg_t)((v & ~0xffffull) | (v & 0xff) << 8 | (v >> 8 & 0xff));
+}
+
+/* Leave translated code: what glue_fault stores must be the guest's registers at the instruction. */
+static void leave(struct cpu *cpu, greg_t *regs, uint32_t eip, uint32_t reason)
+{
+	for (unsigned i = 0; i < 8; i++)
+		regs[guest_register[i]] &= 0xffffffff;
+	cpu->eip = eip;
+	cpu->reason = reason;
+	regs[REG_RIP] = (greg_t)(uintptr_t)glue_fault;
+}
+
+static void raise_in_guest(struct cpu *cpu, const struct block *block, greg_t *regs, const struct cpu_fault *fault, bool accessed)
+{
+	unsigned point = block_point(block, (uint32_t)regs[REG_RIP]);
+	uint32_t eip = block->eip + block->points[point].guest;
+
+	if (accessed)
+		unswap(cpu, block, point, regs);
+	cpu->exit = (struct cpu_exit){ .kind = EXIT_FAULT, .vector = fault->vector, .error = fault->error,
+				       .address = fault->address, .eip = eip };
+	cpu->stats.guest_faults++;
+	leave(cpu, regs, eip, REASON_FAULT);
+}
+
+/*
+ * A write to a page with translated code. If the running block is not among it, the code is dropped and the write goes ahead.
+ * If it is, only this instruction may still run as translated: it is run apart (run.c).
+ */
+static bool write_to_code(struct cpu *cpu, const struct block *block, greg_t *regs, uint32_t frame)
+{
+	bool own = !(block->flags & BLOCK_DEAD) && (block->physical >> PAGE_SHIFT == frame || (block->second && block->second == frame));
+
+	block_written(cpu, frame);
+	if (own)
+		leave(cpu, regs, block->eip + block->points[block_point(block, (uint32_t)regs[REG_RIP])].guest, REASON_STEP);
+	return own;
+}
+
+static void page_fault(struct cpu *cpu, const struct block *block, greg_t *regs, uint32_t linear)
+{
+	bool write = regs[REG_ERR] & PF_WRITE;
+	struct cpu_fault fault;
+	uint32_t frame;
+
+	cpu->stats.host_faults++;
+	for (;;) {
+		switch (window_fault(cpu, linear, write, &frame, &fault)) {
+		case WINDOW_MAPPED:
+			return;
+		case WINDOW_FAULT:
+			raise_in_guest(cpu, block, regs, &fault, true);
+			return;
+		case WINDOW_CODE:
+			if (write_to_code(cpu, block, regs, frame))
+				return;
+			break;
+		}
+	}
+}
+
+/* Does a host address lie in the guard of the view in force: an access that wraps at 4 GiB? */
+static bool in_guard(const struct cpu *cpu, uint64_t host)
+{
+	uint64_t window = (uint64_t)(uintptr_t)cpu->window;
+
+	return host - (window - PAGE_SIZE) < PAGE_SIZE || host - (window + (1ull << 32)) < PAGE_SIZE;
+}
+
+static bool segv(struct cpu *cpu, const struct block *block, greg_t *regs, const siginfo_t *info)
+{
+	static const struct cpu_fault protection = { .vector = TRAP_GP };
+	uint64_t host = (uint64_t)(uintptr_t)info->si_addr, window = (uint64_t)(uintptr_t)cpu->window;
+
+	if (regs[REG_TRAPNO] != TRAP_PF) {	/* a misaligned SSE operand, a reserved MXCSR bit */
+		raise_in_guest(cpu, block, regs, &protection, true);
+		return true;
+	}
+	if (host - window < 1ull << 32) {
+		page_fault(cpu, block, regs, (uint32_t)(host - window));
+		return true;
+	}
+	if (host - (uint64_t)(uintptr_t)cpu->null_page < PAGE_SIZE) {
+		raise_in_guest(cpu, block, regs, &protection, false);
+		return true;
+	}
+	if (!in_guard(cpu, host))
+		return false;
+	raise_in_guest(cpu, block, regs, &protection, true);
+	return true;
+}
+
+static bool handle(int signal, const siginfo_t *info, greg_t *regs)
+{
+	struct cpu *cpu = cpu_current;
+	struct cpu_fault fault = { 0 };
+	struct block *block;
+
+	if (!cpu || !cache_contains(cpu->cache, (uint64_t)regs[REG_RIP]))
+		return false;
+	block = block_at(cpu, (uint32_t)regs[REG_RIP]);
+	if (!block)
+		return false;
+	if (signal == SIGSEGV)
+		return segv(cpu, block, regs, info);
+	fault.vector = (uint32_t)regs[REG_TRAPNO];
+	switch (fault.vector) {
+	case TRAP_DE: case TRAP_UD: case TRAP_MF: case TRAP_XM: case TRAP_AC:
+		raise_in_guest(cpu, block, regs, &fault, true);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Not ours: let whoever had the signal before us have it again, now and for good. */
+static void on_fault(int signal, siginfo_t *info, void *context)
+{
+	int saved = errno;
+
+	if (!handle(signal, info, ((ucontext_t *)context)->uc_mcontext.gregs))
+		for (unsigned i = 0; i < FAULT_SIGNALS; i++)
+			if (fault_signals[i] == signal)
+				sigaction(signal, &previous[i], NULL);
+	errno = saved;
+}
+
+static void unchain_at(struct cpu *cpu, uint64_t host)
+{
+	struct block *block = cache_contains(cpu->cache, host) ? block_at(cpu, (uint32_t)host) : NULL;
+
+	if (block)
+		block_unchain(cpu, block);
+}
+
+static void on_kick(int signal, siginfo_t *info, void *context)
+{
+	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+	uint64_t pc = (uint64_t)regs[REG_RIP];
+	struct cpu *cpu = cpu_current;
+
+	if (!cpu)
+		return;
+	cpu->stats.kicks++;
+	if (cache_contains(cpu->cache, pc)) {
+		unchain_at(cpu, pc);
+		unchain_at(cpu, (uint64_t)regs[REG_R9]);
+		regs[REG_R14] = (greg_t)(uintptr_t)cpu->miss_table;
+	} else if (pc >= (uintptr_t)glue_enter && pc < (uintptr_t)glue_enter_end) {
+		cpu->target = (uintptr_t)glue_kick;
+	}
+}
+
+static int install_handlers(void)
+{
+	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+	if (installed)
+		return 0;
+	sigfillset(&action.sa_mask);
+	for (unsigned i = 0; i < FAULT_SIGNALS; i++)
+		if (sigaction(fault_signals[i], &action, &previous[i]))
+			return -1;
+	action.sa_sigaction = on_kick;
+	action.sa_flags |= SA_RESTART;
+	if (sigaction(fault_kick_signal(), &action, NULL))
+		return -1;
+	installed = true;
+	return 0;
+}
+
+int fault_install(struct cpu *cpu)
+{
+	stack_t stack = { .ss_size = SIGNAL_STACK };
+	sigset_t kick;
+
+	stack.ss_sp = mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL))
+		return -1;
+	cpu->signal_stack = stack.ss_sp;
+	sigemptyset(&kick);
+	sigaddset(&kick, fault_kick_signal());
+	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
+	cpu_current = cpu;
+	return install_handlers();
+}
+
+void fault_remove(struct cpu *cpu)
+{
+	stack_t none = { .ss_flags = SS_DISABLE };
+
+	if (!cpu->signal_stack)
+		return;
+	cpu_current = NULL;
+	sigaltstack(&none, NULL);
+	munmap(cpu->signal_stack, SIGNAL_STACK);
+}

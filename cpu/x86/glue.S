@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * glue.S - the door between C and translated code.
+ *
+ * In: glue_enter(cpu) loads the guest's registers and jumps to cpu->target. Out: translated code jumps through cpu->exits[];
+ * the stub notes the reason, stores the guest's registers and returns from glue_enter() with the reason.
+ *
+ * A kick is a signal. If it arrives in translated code, its handler breaks the running block's chain. If it arrives in C, C
+ * looks at cpu->kick before it comes here. Between that look and the first translated instruction it would be lost, so
+ * glue_enter() looks again, and from that look on, up to glue_enter_end, the handler finds its PC in here and
+ * points cpu->target, which is read last of all, at glue_kick.
+ */
+#include "cpu/x86/state.h"
+
+	.text
+	.globl glue_enter, glue_enter_end, glue_kick, glue_fault
+	.globl glue_exit_chain, glue_exit_indirect, glue_exit_emulate, glue_exit_nm, glue_exit_next
+	.type glue_enter, @function
+glue_enter:
+	push %rbx
+	push %rbp
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	mov %rdi, %r15
+	mov %rsp, CPU_HOST_SP(%r15)
+	cmpl $0, CPU_KICK(%r15)
+	jne .Lkicked
+	mov CPU_TABLE(%r15), %r14
+	push CPU_FLAGS(%r15)
+	popfq
+	mov CPU_GPR+0(%r15), %eax
+	mov CPU_GPR+4(%r15), %ecx
+	mov CPU_GPR+8(%r15), %edx
+	mov CPU_GPR+12(%r15), %ebx
+	mov CPU_GPR+20(%r15), %ebp
+	mov CPU_GPR+24(%r15), %esi
+	mov CPU_GPR+28(%r15), %edi
+	mov CPU_GPR+16(%r15), %esp
+	jmp *CPU_TARGET(%r15)
+glue_enter_end:
+
+.Lkicked:
+	mov $REASON_KICK, %eax
+	jmp .Lreturn
+
+glue_kick:
+	movl $REASON_KICK, CPU_REASON(%r15)
+	jmp .Lleave
+glue_exit_chain:		/* r9d = link */
+	mov %r9d, CPU_ARG(%r15)
+	movl $REASON_CHAIN, CPU_REASON(%r15)
+	jmp .Lleave
+glue_exit_indirect:		/* r8d = target */
+	mov %r8d, CPU_EIP(%r15)
+	movl $REASON_INDIRECT, CPU_REASON(%r15)
+	jmp .Lleave
+glue_exit_nm:			/* r8d = eip */
+	mov %r8d, CPU_EIP(%r15)
+	movl $REASON_NM, CPU_REASON(%r15)
+	jmp .Lleave
+glue_exit_next:			/* r8d = eip */
+	mov %r8d, CPU_EIP(%r15)
+	movl $REASON_NEXT, CPU_REASON(%r15)
+	jmp .Lleave
+glue_exit_emulate:		/* r8d = eip, r9d = decoded instruction */
+	mov %r8d, CPU_EIP(%r15)
+	mov %r9d, CPU_ARG(%r15)
+	movl $REASON_EMULATE, CPU_REASON(%r15)
+glue_fault:			/* a signal handler has stored reason and eip */
+.Lleave:
+	mov %eax, CPU_GPR+0(%r15)
+	mov %ecx, CPU_GPR+4(%r15)
+	mov %edx, CPU_GPR+8(%r15)
+	mov %ebx, CPU_GPR+12(%r15)
+	mov %esp, CPU_GPR+16(%r15)
+	mov %ebp, CPU_GPR+20(%r15)
+	mov %esi, CPU_GPR+24(%r15)
+	mov %edi, CPU_GPR+28(%r15)
+	mov CPU_HOST_SP(%r15), %rsp
+	pushfq
+	pop CPU_FLAGS(%r15)
+	cld
+	mov CPU_REASON(%r15), %eax
+.Lreturn:
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbp
+	pop %rbx
+	ret
+	.size glue_enter, . - glue_enter
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * jump.h - jump tables: from a guest address to host code, looked up by translated code itself.
+ *
+ * Direct-mapped by the low 16 bits of EIP, because MOVZX extracts those without touching a flag. An entry holds minus its EIP,
+ * so that one LEA compares. The kernel has one table, each address space has one for its user code; entry X of a user table is
+ * only right while X's page is mapped as it was, which window.c sees to. The miss table has no entry at all: it is put in force
+ * when translated code must come back to C at its next indirect jump.
+ */
+#ifndef KENNEL_CPU_X86_JUMP_H
+#define KENNEL_CPU_X86_JUMP_H
+
+#include "cpu/x86/state.h"
+
+struct jump_entry {
+	uint32_t minus_eip;
+	uint32_t host;
+};
+
+enum { JUMP_ENTRIES = 65536 };
+
+/** jump_table_create - an empty table, or NULL. Pages that are never used cost nothing. */
+struct jump_entry *jump_table_create(void);
+void jump_table_destroy(struct jump_entry *table);
+/* An entry for index 0 that no target with that index matches; all-zero entries do the same for the other indices. */
+static inline void jump_clear_entry(struct jump_entry *table, uint32_t index)
+{
+	table[index] = (struct jump_entry){ .minus_eip = index == 0 };
+}
+void jump_clear(struct jump_entry *table);
+/** jump_forget_page - entries of code that begins in the page, or runs into it from the one before. */
+void jump_forget_page(struct jump_entry *table, uint32_t page);
+/** jump_forget - one address, in every table. */
+void jump_forget(struct cpu *cpu, uint32_t eip);
+void jump_clear_all(struct cpu *cpu);
+
+static inline uint32_t jump_lookup(const struct jump_entry *table, uint32_t eip)
+{
+	const struct jump_entry *entry = &table[eip & 0xffff];
+
+	return entry->minus_eip + eip == 0 ? entry->host : 0;
+}
+
+static inline void jump_enter(struct jump_entry *table, uint32_t eip, uint32_t host)
+{
+	table[eip & 0xffff] = (struct jump_entry){ .minus_eip = 0u - eip, .host = host };
+}
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * segment.c - segment registers, and the descriptors they were loaded with.
+ *
+ * A segment register's hidden part lives in a small cache of descriptors; hidden[] names the entry. Translated code may load DS,
+ * ES, FS and GS by itself with selectors that have lately been loaded by C (translate-segment.c); what it may load depends on
+ * CPL, so the entries are rewritten when CPL changes: there are about five of them.
+ */
+#include "cpu/x86/segment.h"
+
+enum { ATTR_TYPE = 0xf << 8, ATTR_CODE = 8 << 8, ATTR_WRITABLE = 2 << 8, ATTR_CONFORMING = 4 << 8, ATTR_S = 1 << 12, ATTR_P = 1 << 15,
+       ATTR_G = 1 << 23, ATTR_KEPT = 0x00f0ff00 };
+
+enum { NULL_DESCRIPTOR = 1, TABLE_DATA = 0, TABLE_ANY = 1 };
+
+static unsigned dpl_of(uint32_t attr)
+{
+	return attr >> 13 & 3;
+}
+
+static bool is_flat(const struct segment *seg)
+{
+	return seg->attr && !seg->base && seg->limit == 0xffffffffu;
+}
+
+static void describe(struct segment *seg, uint32_t low, uint32_t high)
+{
+	seg->base = low >> 16 | (high & 0xff) << 16 | (high & 0xff000000u);
+	seg->limit = (low & 0xffff) | (high & 0xf0000);
+	if (high & ATTR_G)
+		seg->limit = seg->limit << 12 | 0xfff;
+	seg->attr = high & ATTR_KEPT;
+}
+
+static bool in_use(const struct cpu *cpu, unsigned number)
+{
+	for (unsigned s = 0; s < S_COUNT; s++)
+		if (cpu->hidden[s] == number)
+			return true;
+	for (unsigned i = 0; i < cpu->loadable_count; i++)
+		if (cpu->loadables[i].number == number)
+			return true;
+	return false;
+}
+
+static bool same_hidden(const struct segment *a, const struct segment *b)
+{
+	return a->base == b->base && a->limit == b->limit && a->attr == b->attr;
+}
+
+/* The cache entry for a descriptor. Six registers and a forgotten list of loadables always leave one free. */
+static unsigned cache_descriptor(struct cpu *cpu, const struct segment *seg)
+{
+	if (!seg->attr)
+		return NULL_DESCRIPTOR;
+	for (unsigned i = NULL_DESCRIPTOR + 1; i < DESCRIPTORS; i++)
+		if (in_use(cpu, i) && same_hidden(&cpu->descriptors[i], seg))
+			return i;
+	for (;;) {
+		for (unsigned i = NULL_DESCRIPTOR + 1; i < DESCRIPTORS; i++) {
+			if (in_use(cpu, i))
+				continue;
+			cpu->descriptors[i] = *seg;
+			cpu->base_of[i] = (int64_t)((uint8_t *)&cpu->descriptors[i].base - (uint8_t *)cpu);
+			return i;
+		}
+		cpu_descriptors_changed(cpu);
+	}
+}
+
+static void apply(struct cpu *cpu, const struct loadable *l)
+{
+	cpu->loadable[l->table][l->selector] = cpu->cpl <= l->max_cpl ? l->number : 0;
+}
+
+static void make_loadable(struct cpu *cpu, unsigned table, uint32_t selector, unsigned number, unsigned max_cpl)
+{
+	struct loadable *l = &cpu->loadables[cpu->loadable_count];
+
+	for (unsigned i = 0; i < cpu->loadable_count; i++)
+		if (cpu->loadables[i].selector == selector && cpu->loadables[i].table == table)
+			return;
+	if (cpu->loadable_count == sizeof(cpu->loadables) / sizeof(cpu->loadables[0]))
+		return;
+	*l = (struct loadable){ .selector = (uint16_t)selector, .table = (uint8_t)table, .number = (uint8_t)number, .max_cpl = (uint8_t)max_cpl };
+	cpu->loadable_count++;
+	apply(cpu, l);
+}
+
+void cpu_descriptors_changed(struct cpu *cpu)
+{
+	for (unsigned i = 0; i < cpu->loadable_count; i++)
+		cpu->loadable[cpu->loadables[i].table][cpu->loadables[i].selector] = 0;
+	cpu->loadable_count = 0;
+}
+
+static void set_cpl(struct cpu *cpu, unsigned cpl)
+{
+	if (cpu->cpl == cpl)
+		return;
+	cpu->cpl = (uint8_t)cpl;
+	cpu->user = cpl == 3;
+	for (unsigned i = 0; i < cpu->loadable_count; i++)
+		apply(cpu, &cpu->loadables[i]);
+}
+
+static void note_flatness(struct cpu *cpu)
+{
+	bool flat = true;
+
+	for (unsigned s = S_ES; s <= S_DS; s++)
+		flat = flat && is_flat(&cpu->descriptors[cpu->hidden[s]]);
+	cpu->segmented = !flat;
+}
+
+void cpu_set_segment(struct cpu *cpu, unsigned s, const struct segment *seg)
+{
+	unsigned number = cache_descriptor(cpu, seg);
+
+	cpu->selector[s] = seg->sel & 0xffff;
+	cpu->hidden[s] = number;
+	cpu->base_at[s] = cpu->base_of[number];
+	if (s == S_CS)
+		set_cpl(cpu, seg->sel & 3);
+	if (s <= S_DS)
+		note_flatness(cpu);
+}
+
+const struct segment *cpu_segment(const struct cpu *cpu, unsigned s)
+{
+	struct segment *view = &((struct cpu *)cpu)->segment_views[s];
+
+	*view = cpu->descriptors[cpu->hidden[s]];
+	view->sel = cpu->selector[s];
+	return view;
+}
+
+void segment_reset(struct cpu *cpu)
+{
+	const struct segment null = { 0 };
+
+	cpu->base_of[NULL_DESCRIPTOR] = cpu->null_page - (uint8_t *)cpu;
+	for (uint32_t selector = 0; selector < 4; selector++)
+		cpu->loadable[TABLE_ANY][selector] = NULL_DESCRIPTOR;
+	for (unsigned s = 0; s < S_COUNT; s++)
+		cpu_set_segment(cpu, s, &null);
+}
+
+static int refuse(uint32_t *error, uint32_t selector, int vector)
+{
+	*error = selector & 0xfffc;
+	return vector;
+}
+
+static int check_stack(const struct cpu *cpu, uint32_t selector, uint32_t attr, uint32_t *error)
+{
+	unsigned cpl = cpu->cpl;
+
+	if ((selector & 3) != cpl || dpl_of(attr) != cpl || attr & ATTR_CODE || !(attr & ATTR_WRITABLE))
+		return refuse(error, selector, TRAP_GP);
+	return attr & ATTR_P ? 0 : refuse(error, selector, TRAP_SS);
+}
+
+static int check_data(const struct cpu *cpu, uint32_t selector, uint32_t attr, uint32_t *error)
+{
+	bool code = attr & ATTR_CODE;
+	unsigned rpl = selector & 3, cpl = cpu->cpl;
+
+	if (code && !(attr & ATTR_WRITABLE))	/* the same bit: readable */
+		return refuse(error, selector, TRAP_GP);
+	if (!(code && attr & ATTR_CONFORMING) && (rpl > dpl_of(attr) || cpl > dpl_of(attr)))
+		return refuse(error, selector, TRAP_GP);
+	return attr & ATTR_P ? 0 : refuse(error, selector, TRAP_NP);
+}
+
+int cpu_load_segment(struct cpu *cpu, unsigned s, uint32_t selector, uint32_t *error)
+{
+	struct segment seg = { .sel = selector & 0xffff };
+	uint32_t low, high;
+	int vector;
+
+	selector &= 0xffff;
+	if (!(selector & 0xfffc)) {
+		if (s == S_SS)
+			return refuse(error, 0, TRAP_GP);
+		cpu_set_segment(cpu, s, &seg);
+		return 0;
+	}
+	if (!cpu->ops->descriptor(cpu->opaque, selector, &low, &high) || !(high & ATTR_S))
+		return refuse(error, selector, TRAP_GP);
+	vector = s == S_SS ? check_stack(cpu, selector, high, error) : check_data(cpu, selector, high, error);
+	if (vector)
+		return vector;
+	describe(&seg, low, high);
+	cpu_set_segment(cpu, s, &seg);
+	if (high & ATTR_CODE || (selector & 3) > dpl_of(high))
+		return 0;
+	if (is_flat(&seg) && high & ATTR_WRITABLE && (s == S_DS || s == S_ES))
+		make_loadable(cpu, TABLE_DATA, selector, cpu->hidden[s], dpl_of(high));
+	else if (s == S_FS || s == S_GS)
+		make_loadable(cpu, TABLE_ANY, selector, cpu->hidden[s], dpl_of(high));
+	return 0;
+}

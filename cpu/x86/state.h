@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * state.h - the inside of a processor; for the files of this folder only.
+ *
+ * Register roles in translated code
+ *
+ *	eax..edi, esp	the guest's, in the host registers of the same encoding, zero-extended
+ *	rflags		CF PF AF ZF SF OF DF are the guest's
+ *	x87, MMX, SSE	the guest's
+ *	r8..r11		scratch within one guest instruction (r8d: an address or a jump target)
+ *	r12, r13	scratch
+ *	r14		the jump table in force (jump.h)
+ *	r15		struct cpu
+ *	gs base		the window in force: guest linear address X is at gs:X
+ *	fs base		the host's own thread pointer; translated code has no instruction that uses it
+ *
+ * Offsets of the fields that translated code and glue.S touch are written out below and checked by the compiler.
+ */
+#ifndef KENNEL_CPU_X86_STATE_H
+#define KENNEL_CPU_X86_STATE_H
+
+#define CPU_GPR		0x00
+#define CPU_EIP		0x20
+#define CPU_REASON	0x24
+#define CPU_FLAGS	0x28
+#define CPU_WINDOW	0x30
+#define CPU_TABLE	0x38
+#define CPU_HOST_SP	0x40
+#define CPU_TARGET	0x48
+#define CPU_ARG		0x50
+#define CPU_KICK	0x54
+#define CPU_TS		0x58
+#define CPU_SELECTOR	0x60	/* 6 x 4 */
+#define CPU_HIDDEN	0x78	/* 6 x 4: index in descriptors[] */
+#define CPU_BASE_AT	0x90	/* 6 x 8: where the base is, relative to the cpu; a page that faults for a null selector */
+#define CPU_EXITS	0xc0	/* pointers to the exits in glue.S */
+#define CPU_BASE_OF	0x100	/* 16 x 8: what CPU_BASE_AT becomes when that descriptor is loaded */
+#define CPU_LOADABLE	0x180	/* 2 x 65536: by selector, the number of a cached descriptor that translated code may load */
+
+/* Why translated code came back: cpu->reason. The first ones index CPU_EXITS. */
+#define REASON_CHAIN	0	/* direct jump not yet chained; arg = link */
+#define REASON_INDIRECT	1	/* jump table missed; eip = target */
+#define REASON_EMULATE	2	/* arg = decoded instruction, eip = where it stands */
+#define REASON_NM	3	/* FPU instruction with TS set; eip = where it stands */
+#define REASON_NEXT	4	/* eip = where to go on; the block ended for no better reason */
+#define REASON_COUNT	5
+#define REASON_KICK	5	/* entered with the kick flag up; nothing ran */
+#define REASON_FAULT	6	/* put there by a signal handler, which filled cpu->exit */
+#define REASON_STEP	7	/* put there by a signal handler: run this one instruction apart from its block */
+
+#ifndef __ASSEMBLER__
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "cpu/x86/cpu.h"
+#include "cpu/x86/decode.h"
+
+struct block;
+struct slot;
+struct frame;
+struct jump_entry;
+
+enum { DESCRIPTORS = 16 };
+
+struct cpu {
+	/* Touched by translated code. */
+	uint32_t gpr[8];
+	uint32_t eip;
+	uint32_t reason;
+	uint64_t flags;			/* host image: arithmetic flags and DF */
+	uint8_t *window;		/* view in force */
+	struct jump_entry *table;	/* jump table in force */
+	uint64_t host_sp;
+	uint64_t target;		/* where glue_enter() jumps */
+	uint32_t arg;
+	_Atomic uint32_t kick;
+	uint32_t ts;
+	uint32_t pad;
+	uint32_t selector[S_COUNT];
+	uint32_t hidden[S_COUNT];
+	int64_t base_at[S_COUNT];
+	void *exits[REASON_COUNT];
+	uint64_t pad2[3];
+	int64_t base_of[DESCRIPTORS];
+	uint8_t loadable[2][65536];	/* [0] into DS and ES, [1] into FS and GS */
+
+	/* The rest is for C. */
+	struct segment descriptors[DESCRIPTORS];	/* hidden parts; [0] unused, [1] the null selector's */
+	struct loadable {
+		uint16_t selector;
+		uint8_t table, number, max_cpl;
+	} loadables[16];		/* what loadable[][] holds, and for whom */
+	unsigned loadable_count;
+	struct segment segment_views[S_COUNT];	/* cpu_segment()'s answer */
+	uint32_t system_flags;		/* TF IF IOPL NT RF VM AC ID: never in the host's flags */
+	bool user;			/* CPL is 3 */
+	uint8_t cpl;
+	bool segmented;			/* CS, DS, ES or SS is not flat */
+	bool irq_pending;
+	bool running;			/* inside glue_enter(): signals may interrupt translated code */
+	bool fpu_released;
+
+	const struct cpu_ops *ops;
+	void *opaque;
+	struct cpu_ram ram;
+	struct cpu_exit exit;
+	struct insn insn;		/* exit.insn */
+	struct cpu_stats stats;
+	int thread;
+
+	/* Translated code: block.c */
+	struct code_cache *cache;
+	struct frame *frames;		/* one for each page of ram */
+	struct jump_entry *kernel_table, *miss_table;
+	bool kernel_table_low;		/* it has entries below kernel_base */
+
+	/* Address spaces: window.c */
+	struct slot *slots, *slot;	/* all; the one in force */
+	unsigned slot_count;
+	uint64_t slot_clock;
+	uint32_t kernel_base;
+	uint32_t linear_limit;
+	unsigned map_count, map_limit;
+	uint8_t *gs;			/* what the host's gs base holds */
+	struct {
+		uint32_t page[128];
+		unsigned count;
+	} stale;			/* pages of the slot in force to look at before the guest runs on */
+	uint32_t fault_page;		/* the page of the last page fault given to the guest, and how it was touched */
+	bool fault_write, fault_user;
+	uint32_t *kernel_exec[1024];	/* kernel pages with entries in kernel_table or chains: the frame they were seen at, | 1 */
+
+	/* Written from outside (cpu_dirty on another thread): frames whose code must go. */
+	_Atomic uint32_t outside_lock;
+	uint32_t outside[64];
+	_Atomic uint32_t outside_count;
+
+	void *signal_stack;
+	uint8_t *null_page;		/* inaccessible: base_at of a null selector */
+	uint8_t fpu[512] __attribute__((aligned(64)));
+};
+
+#define CPU_CHECK(field, offset) _Static_assert(offsetof(struct cpu, field) == (offset), #field)
+CPU_CHECK(gpr, CPU_GPR);
+CPU_CHECK(eip, CPU_EIP);
+CPU_CHECK(reason, CPU_REASON);
+CPU_CHECK(flags, CPU_FLAGS);
+CPU_CHECK(window, CPU_WINDOW);
+CPU_CHECK(table, CPU_TABLE);
+CPU_CHECK(host_sp, CPU_HOST_SP);
+CPU_CHECK(target, CPU_TARGET);
+CPU_CHECK(arg, CPU_ARG);
+CPU_CHECK(kick, CPU_KICK);
+CPU_CHECK(ts, CPU_TS);
+CPU_CHECK(selector, CPU_SELECTOR);
+CPU_CHECK(hidden, CPU_HIDDEN);
+CPU_CHECK(base_at, CPU_BASE_AT);
+CPU_CHECK(loadable, CPU_LOADABLE);
+CPU_CHECK(exits, CPU_EXITS);
+CPU_CHECK(base_of, CPU_BASE_OF);
+
+#define FLAGS_ARITHMETIC (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF | FLAG_DF)
+#define FLAGS_SYSTEM (FLAG_TF | FLAG_IF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC | FLAG_ID)
+
+#define PAGE_SHIFT 12
+#define PAGE_SIZE 4096u
+#define PAGE_MASK 4095u
+
+/* The processor of this thread; signal handlers find it here. */
+extern __thread struct cpu *cpu_current;
+
+/* glue.S */
+uint32_t glue_enter(struct cpu *cpu);
+extern const char glue_enter_end[], glue_kick[], glue_fault[];
+extern const char glue_exit_chain[], glue_exit_indirect[], glue_exit_emulate[], glue_exit_nm[], glue_exit_next[];
+
+#endif
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * translate-flow.c - jumps, calls, returns.
+ *
+ * A direct jump is chained to its target (a jmp rel32 that C patches once the target exists) where the two can only be mapped
+ * together: inside one page, or within the kernel, which is the same in every address space. Any other jump looks its target up
+ * in the jump table in force, inline and without touching the flags.
+ */
+#include "cpu/x86/address.h"
+#include "cpu/x86/translate.h"
+
+/* Registers: r8d = target. Leaves through the table, or to C. */
+static void emit_lookup(struct emit *e)
+{
+	uint8_t *hit;
+
+	emit32(e, 0xc8b70f45);			/* movzx r9d, r8w */
+	emit32(e, 0xce148b47);			/* mov r10d, [r14 + r9*8]: minus EIP */
+	emit32(e, 0xce4c8b47), emit8(e, 0x04);	/* mov r9d, [r14 + r9*8 + 4]: host code */
+	emit_mov64(e, H_R11, H_ECX);
+	emit32(e, 0x020c8d43);			/* lea ecx, [r10 + r8] */
+	hit = emit_short(e, OP_JRCXZ);
+	emit_mov64(e, H_ECX, H_R11);
+	emit_jmp_field(e, CPU_EXITS + 8 * REASON_INDIRECT);
+	emit_here(e, hit);
+	emit_mov64(e, H_ECX, H_R11);
+	emit_jmp_reg(e, H_R9);
+}
+
+/* The same for a target known now. */
+static void emit_lookup_known(struct emit *e, uint32_t target)
+{
+	uint32_t entry = (target & 0xffff) * 8;
+	uint8_t *hit;
+
+	emit8(e, 0x45), emit8(e, 0x8b), emit_modrm_disp(e, H_R10, H_R14, (int32_t)entry);
+	emit8(e, 0x45), emit8(e, 0x8b), emit_modrm_disp(e, H_R9, H_R14, (int32_t)entry + 4);
+	emit_mov64(e, H_R11, H_ECX);
+	emit_lea(e, H_ECX, H_R10, (int32_t)target);
+	hit = emit_short(e, OP_JRCXZ);
+	emit_mov64(e, H_ECX, H_R11);
+	emit_mov_imm(e, H_R8, target);
+	emit_jmp_field(e, CPU_EXITS + 8 * REASON_INDIRECT);
+	emit_here(e, hit);
+	emit_mov64(e, H_ECX, H_R11);
+	emit_jmp_reg(e, H_R9);
+}
+
+static bool chainable(const struct translation *t, uint32_t target)
+{
+	const struct block *b = t->block;
+
+	if (b->eip >= t->cpu->kernel_base && target >= t->cpu->kernel_base)
+		return true;
+	return (b->eip ^ target) < PAGE_SIZE;
+}
+
+void translate_go(struct translation *t, uint32_t target)
+{
+	if (chainable(t, target))
+		translate_chain(t, 0xe9, target);
+	else
+		emit_lookup_known(&t->e, target);
+	t->done = true;
+}
+
+static uint32_t next_eip(const struct translation *t)
+{
+	return t->eip + t->insn.len;
+}
+
+static uint32_t relative(const struct translation *t)
+{
+	return next_eip(t) + t->insn.imm;
+}
+
+/* A conditional jump whose target can be chained is one jcc rel32; otherwise it jumps over the look-up. */
+static void jcc(struct translation *t)
+{
+	uint32_t target = relative(t);
+	unsigned condition = t->insn.op & 15;
+	uint8_t *past;
+
+	if (chainable(t, target)) {
+		emit8(&t->e, 0x0f);
+		translate_chain(t, (uint8_t)(0x80 | condition), target);
+	} else {
+		past = emit_short(&t->e, (uint8_t)(0x70 | (condition ^ 1)));
+		emit_lookup_known(&t->e, target);
+		emit_here(&t->e, past);
+	}
+	translate_go(t, next_eip(t));
+}
+
+/* LOOP and JECXZ exist here too; 67 makes them count ECX. */
+static void loop(struct translation *t)
+{
+	uint8_t *taken;
+
+	if (t->insn.adsize != 4) {
+		translate_emulate(t);
+		return;
+	}
+	emit8(&t->e, 0x67);
+	taken = emit_short(&t->e, t->insn.op);
+	translate_go(t, next_eip(t));
+	emit_here(&t->e, taken);
+	translate_go(t, relative(t));
+}
+
+static void push_return(struct translation *t)
+{
+	emit_store_imm(&t->e, 4, next_eip(t), R_ESP, -4);
+	emit_lea(&t->e, R_ESP, R_ESP, -4);
+}
+
+/* r8d = the operand of an indirect jump or call */
+static void indirect_target(struct translation *t)
+{
+	if (t->insn.mem)
+		emit_operand(&t->e, t->cpu, &t->insn, 0, 0x8b, H_R8, 0);
+	else
+		emit_mov32(&t->e, H_R8, t->insn.rm);
+}
+
+static void ret(struct translation *t)
+{
+	emit_load(&t->e, 4, H_R8, R_ESP, 0);
+	emit_lea(&t->e, R_ESP, R_ESP, 4 + (int32_t)(t->insn.imm & 0xffff));
+	emit_lookup(&t->e);
+}
+
+void translate_flow(struct translation *t)
+{
+	if (t->insn.opsize == 2 || t->cpu->segmented) {	/* 16-bit EIP; or a CS that may have a base and a limit */
+		translate_emulate(t);
+		return;
+	}
+	switch (t->insn.action) {
+	case ACT_JCC:
+		jcc(t);
+		break;
+	case ACT_JMP:
+		translate_go(t, relative(t));
+		break;
+	case ACT_CALL:
+		push_return(t);
+		translate_go(t, relative(t));
+		break;
+	case ACT_LOOP:
+		loop(t);
+		break;
+	case ACT_JMP_IND:
+		indirect_target(t);
+		emit_lookup(&t->e);
+		break;
+	case ACT_CALL_IND:
+		indirect_target(t);
+		push_return(t);
+		emit_lookup(&t->e);
+		break;
+	default:
+		ret(t);
+		break;
+	}
+	t->done = true;
+}

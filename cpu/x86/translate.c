@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * translate.c - makes a block of host code from guest code.
+ *
+ * A block is a run of instructions with one way in, at its start. It ends at a transfer of control, at an instruction that C
+ * must run, at the end of its page, or when it is long enough. Its last instruction may run into the next page.
+ *
+ * Most instructions are copied (address.c). The rules for those that are not:
+ *
+ *  1. No flag changes that the guest's instruction does not make: only MOV, MOVZX, LEA, XCHG, NOT and JRCXZ may be used.
+ *  2. Memory is touched before a register changes. A fault then finds the registers as they were before the instruction, and
+ *     it can be run again from its start.
+ *  3. The host's stack is out of reach: rsp is the guest's.
+ *  4. A block leaves only through the exits in cpu->exits, through a jump table, or along a chain.
+ */
+#include "cpu/x86/translate.h"
+
+#include "cpu/x86/address.h"
+#include "cpu/x86/mmu.h"
+
+enum { MAX_INSNS = 48, MAX_EXITS = 6, MAX_HOST = 12000 };
+
+/* LEA without a memory access: the address itself. */
+static void translate_lea(struct translation *t)
+{
+	const struct insn *in = &t->insn;
+
+	emit_address(&t->e, t->cpu, in, false);
+	if (in->opsize == 4) {
+		emit_mov32(&t->e, in->reg, H_R8);
+	} else {
+		emit8(&t->e, 0x66);
+		emit_mov32(&t->e, in->reg, H_R8);
+	}
+}
+
+/* LEA of a 32-bit address into a 32-bit register is LEA on the host too. */
+static bool lea_is_simple(const struct insn *in)
+{
+	return in->adsize == 4 && in->opsize == 4;
+}
+
+static void translate_simple_lea(struct translation *t)
+{
+	const struct insn *in = &t->insn;
+	struct emit *e = &t->e;
+
+	if (in->base >= 0 && in->index < 0)
+		emit_lea(e, in->reg, (unsigned)in->base, in->disp);
+	else if (in->base >= 0)
+		emit_lea_index(e, in->reg, (unsigned)in->base, (unsigned)in->index, in->scale, in->disp);
+	else if (in->index < 0)
+		emit_mov_imm(e, in->reg, (uint32_t)in->disp);
+	else
+		translate_lea(t);
+}
+
+static void translate_moffs(struct translation *t)
+{
+	static const uint8_t opcode[4] = { 0x8a, 0x8b, 0x88, 0x89 };
+	struct insn as = t->insn;	/* the same with a ModRM operand [disp32] */
+
+	as.mem = true;
+	as.flags |= INSN_MODRM;
+	as.base = as.index = -1;
+	as.scale = 0;
+	as.adsize = 4;
+	emit_operand(&t->e, t->cpu, &as, t->insn.op & 1 && t->insn.opsize == 2 ? 0x66 : 0, opcode[t->insn.op & 3], R_EAX, 0);
+}
+
+/* movzx r8d, al; mov al, gs:[ebx + r8] */
+static void translate_xlat(struct translation *t)
+{
+	static const uint8_t code[] = { 0x44, 0x0f, 0xb6, 0xc0, 0x65, 0x67, 0x42, 0x8a, 0x04, 0x03 };
+
+	if (t->insn.adsize != 4 || !address_is_flat(t->cpu, t->insn.seg)) {
+		translate_emulate(t);
+		return;
+	}
+	for (unsigned i = 0; i < sizeof(code); i++)
+		emit8(&t->e, code[i]);
+}
+
+static void translate_incdec(struct translation *t)
+{
+	if (t->insn.prefix & PFX_OPSIZE)
+		emit8(&t->e, 0x66);
+	emit8(&t->e, 0xff);
+	emit8(&t->e, (uint8_t)(0xc0 | (t->insn.op & 0x0f)));	/* 40+r is /0, 48+r is /1 */
+}
+
+static void emit_exit_with_eip(struct translation *t, unsigned reason)
+{
+	emit_mov_imm(&t->e, H_R8, t->eip);
+	emit_jmp_field(&t->e, CPU_EXITS + 8 * reason);
+}
+
+void translate_emulate(struct translation *t)
+{
+	struct insn *note = block_note(t->cpu, sizeof(*note));
+
+	*note = t->insn;
+	emit_mov_imm(&t->e, H_R9, (uint32_t)((uint8_t *)note - t->cpu->cache->notes));
+	emit_exit_with_eip(t, REASON_EMULATE);
+	t->done = true;
+}
+
+/* The first FPU instruction of a block asks for TS; nothing inside a block can change it. */
+static void translate_fpu_check(struct translation *t)
+{
+	struct emit *e = &t->e;
+	uint8_t *ok;
+
+	if (t->fpu_checked)
+		return;
+	t->fpu_checked = true;
+	emit_mov64(e, H_R9, H_ECX);
+	emit_load_field(e, H_ECX, CPU_TS);
+	ok = emit_short(e, OP_JRCXZ);
+	emit_mov64(e, H_ECX, H_R9);
+	emit_exit_with_eip(t, REASON_NM);
+	emit_here(e, ok);
+	emit_mov64(e, H_ECX, H_R9);
+}
+
+static bool copies_badly(const struct translation *t)
+{
+	const struct insn *in = &t->insn;
+
+	return in->flags & INSN_IMPLICIT_DI && (in->adsize != 4 || !address_is_flat(t->cpu, in->seg));
+}
+
+static void translate_one(struct translation *t)
+{
+	const struct insn *in = &t->insn;
+
+	if (in->flags & (INSN_FPU | INSN_SSE) && in->action != ACT_UD)
+		translate_fpu_check(t);
+	switch (in->action) {
+	case ACT_COPY:
+		if (copies_badly(t))
+			translate_emulate(t);
+		else
+			emit_copy(&t->e, t->cpu, in, t->bytes);
+		break;
+	case ACT_RDTSC:
+		emit16(&t->e, 0x310f);
+		break;
+	case ACT_INCDEC:
+		translate_incdec(t);
+		break;
+	case ACT_LEA:
+		if (lea_is_simple(in))
+			translate_simple_lea(t);
+		else
+			translate_lea(t);
+		break;
+	case ACT_MOFFS:
+		translate_moffs(t);
+		break;
+	case ACT_XLAT:
+		translate_xlat(t);
+		break;
+	case ACT_STRING:
+		translate_string(t);
+		break;
+	case ACT_PUSH_REG: case ACT_POP_REG: case ACT_PUSH_IMM: case ACT_PUSH_MEM: case ACT_POP_MEM: case ACT_PUSHA: case ACT_POPA:
+	case ACT_ENTER: case ACT_LEAVE: case ACT_PUSH_SEG:
+		translate_stack(t);
+		break;
+	case ACT_MOV_FROM_SEG: case ACT_MOV_TO_SEG: case ACT_POP_SEG:
+		translate_segment(t);
+		break;
+	case ACT_JCC: case ACT_JMP: case ACT_CALL: case ACT_LOOP: case ACT_JMP_IND: case ACT_CALL_IND: case ACT_RET:
+		translate_flow(t);
+		break;
+	default:
+		translate_emulate(t);
+		break;
+	}
+}
+
+/* --- string instructions ---------------------------------------------------------------------------------------------- */
+
+enum { STRING_MOVS = 0xa4, STRING_CMPS = 0xa6, STRING_STOS = 0xaa, STRING_LODS = 0xac, STRING_SCAS = 0xae };
+
+/*
+ * ES:EDI takes no segment override, so ESI and EDI become host addresses for the length of the instruction: it runs at native
+ * speed, REP and all. Windows are aligned to 4 GiB: cutting a register to 32 bits gives the guest's value back, and fault.c does
+ * just that with every register. Whichever way the direction flag points, elements are smaller than the guard around a window.
+ */
+void translate_string(struct translation *t)
+{
+	const struct insn *in = &t->insn;
+	struct emit *e = &t->e;
+	unsigned kind = in->op & 0xfe;
+	bool si = kind == STRING_MOVS || kind == STRING_CMPS || kind == STRING_LODS;
+	bool di = kind != STRING_LODS;
+
+	if (in->adsize != 4 || t->cpu->segmented || (si && !address_is_flat(t->cpu, in->seg))) {
+		translate_emulate(t);
+		return;
+	}
+	emit_load_field64(e, H_R8, CPU_WINDOW);
+	if (si) {		/* lea rsi, [rsi + r8] */
+		emit32(e, 0x06348d4a);
+	}
+	if (di) {		/* lea rdi, [rdi + r8] */
+		emit32(e, 0x073c8d4a);
+	}
+	if (in->prefix & PFX_OPSIZE)
+		emit8(e, 0x66);
+	if (in->prefix & PFX_REP)
+		emit8(e, 0xf3);
+	if (in->prefix & PFX_REPNE)
+		emit8(e, 0xf2);
+	emit8(e, in->op);
+	if (si)
+		emit_mov32(e, R_ESI, R_ESI);
+	if (di)
+		emit_mov32(e, R_EDI, R_EDI);
+}
+
+/* --- the block ---------------------------------------------------------------------------------------------------------- */
+
+void translate_chain(struct translation *t, uint8_t opcode, uint32_t target)
+{
+	emit8(&t->e, opcode);
+	t->exits[t->exit_count].site = t->e.p;
+	t->exits[t->exit_count++].target = target;
+	emit32(&t->e, 0);
+}
+
+/* Behind the block's code: for each direct jump the way out that it takes while it is not chained. */
+static void emit_exits(struct translation *t)
+{
+	struct code_cache *cache = t->cpu->cache;
+
+	for (unsigned i = 0; i < t->exit_count; i++) {
+		uint32_t number = cache->link_count++;
+		uint8_t *site = t->exits[i].site;
+
+		cache->links[number] = (struct link){
+			.block = block_index(cache, t->block),
+			.site = cache->exec + (uint32_t)(site - cache->write),
+			.stub = cache->exec + (uint32_t)(t->e.p - cache->write),
+			.target = t->exits[i].target,
+			.to = BLOCK_NONE,
+			.next = LINK_NONE,
+		};
+		*(uint32_t *)site = (uint32_t)(t->e.p - (site + 4));
+		emit_mov_imm(&t->e, H_R9, number);
+		emit_jmp_field(&t->e, CPU_EXITS + 8 * REASON_CHAIN);
+	}
+	t->block->link_count = (uint8_t)t->exit_count;
+}
+
+/*
+ * Decode the instruction at t->eip. One that runs into the next page gets a block of its own, so that a block depends on the
+ * mapping of two pages only if it is a single instruction: FETCH_END unless it is the block's first.
+ */
+enum fetched { FETCH_OK, FETCH_END, FETCH_FAULT };
+
+static enum fetched fetch(struct translation *t, uint32_t physical, bool first, uint8_t straddle[16], struct cpu_fault *fault)
+{
+	struct cpu *cpu = t->cpu;
+	uint32_t left = PAGE_SIZE - (physical & PAGE_MASK);
+	uint32_t next;
+	int result;
+
+	t->bytes = cpu->ram.base + physical;
+	result = decode(t->bytes, left < 15 ? left : 15, &t->insn);
+	if (result == DECODE_MORE && left < 15) {
+		if (!first)
+			return FETCH_END;
+		if (mmu_fetch(cpu, t->eip + left, &next, fault))
+			return FETCH_FAULT;
+		for (uint32_t i = 0; i < 16; i++)
+			straddle[i] = i < left ? t->bytes[i] : cpu->ram.base[next + i - left];
+		t->bytes = straddle;
+		result = decode(straddle, 15, &t->insn);
+		t->block->second = next >> PAGE_SHIFT;
+	}
+	if (result != DECODE_OK) {	/* over 15 bytes */
+		t->insn = (struct insn){ .len = 15, .action = ACT_UD };
+	}
+	return FETCH_OK;
+}
+
+static void finish(struct translation *t, const struct point *points, unsigned count)
+{
+	struct code_cache *cache = t->cpu->cache;
+	struct block *b = t->block;
+	struct point *note;
+
+	emit_exits(t);
+	b->host_len = (uint16_t)(t->e.p - cache_write_at(cache, b->host));
+	cache->used += (b->host_len + 15u) & ~15u;
+	b->guest_len = (uint16_t)(t->eip - b->eip);
+	b->count = (uint16_t)count;
+	note = block_note(t->cpu, count * sizeof(*points));
+	for (unsigned i = 0; i < count; i++)
+		note[i] = points[i];
+	b->points = note;
+	if (cache->inspect)
+		cache->inspect(cache_write_at(cache, b->host), b->host_len, b->host, b->eip);
+}
+
+/* A page that is both code and hot data: remember what the bytes were. */
+static void keep_source(struct translation *t, uint32_t physical)
+{
+	struct block *b = t->block;
+	uint8_t *source = block_note(t->cpu, b->guest_len);
+
+	for (uint32_t i = 0; i < b->guest_len; i++) {
+		uint32_t at = (physical & PAGE_MASK) + i;
+
+		source[i] = t->cpu->ram.base[at < PAGE_SIZE ? physical + i : (b->second << PAGE_SHIFT) + (at & PAGE_MASK)];
+	}
+	b->source = source;
+}
+
+static bool writes_memory(const struct insn *in)
+{
+	switch (in->action) {
+	case ACT_COPY: case ACT_MOFFS: case ACT_STRING: case ACT_MOV_FROM_SEG:
+		return in->flags & (INSN_WRITES_RM | INSN_IMPLICIT_DI) || in->action != ACT_COPY;
+	case ACT_PUSH_REG: case ACT_PUSH_IMM: case ACT_PUSH_MEM: case ACT_POP_MEM: case ACT_PUSHA: case ACT_ENTER: case ACT_PUSH_SEG:
+		return true;
+	default:
+		return false;
+	}
+}
+
+struct block *translate(struct cpu *cpu, uint32_t physical, unsigned flags, struct cpu_fault *fault)
+{
+	struct point points[MAX_INSNS];
+	struct translation t = { .cpu = cpu, .eip = cpu->eip, .apart = flags & TRANSLATE_APART };
+	uint8_t straddle[16];
+	unsigned count = 0, limit = t.apart ? 1 : MAX_INSNS;
+	uint32_t at = physical;
+	bool checked;
+
+	block_room(cpu);
+	t.block = block_new(cpu);
+	t.block->eip = cpu->eip;
+	t.block->physical = physical;
+	t.block->flags = cpu->segmented ? BLOCK_SEGMENTED : 0;
+	t.e.p = cache_write_at(cpu->cache, t.block->host);
+	checked = cpu->frames[physical >> PAGE_SHIFT].mixed;
+	while (!t.done) {
+		enum fetched fetched = FETCH_END;
+
+		if (count < limit && t.exit_count < MAX_EXITS && (at ^ physical) < PAGE_SIZE &&
+		    t.e.p - cache_write_at(cpu->cache, t.block->host) < MAX_HOST)
+			fetched = fetch(&t, at, !count, straddle, fault);
+		if (fetched == FETCH_FAULT) {
+			cpu->cache->block_count--;
+			return NULL;
+		}
+		if (fetched == FETCH_END) {
+			translate_go(&t, t.eip);
+			break;
+		}
+		points[count].guest = (uint16_t)(t.eip - t.block->eip);
+		points[count++].host = (uint16_t)(t.e.p - cache_write_at(cpu->cache, t.block->host));
+		translate_one(&t);
+		t.eip += t.insn.len;
+		at += t.insn.len;
+		if (!t.done && (t.block->second || (checked && writes_memory(&t.insn))))
+			translate_go(&t, t.eip);
+	}
+	if (t.block->second && cpu->frames[t.block->second].mixed)
+		checked = true;
+	finish(&t, points, count);
+	if (t.apart) {
+		t.block->flags |= BLOCK_DEAD;
+		return t.block;
+	}
+	if (checked) {
+		t.block->flags |= BLOCK_CHECKED;
+		keep_source(&t, physical);
+	}
+	block_insert(cpu, t.block);
+	return t.block;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * translate.h - makes a block of host code from guest code.
+ */
+#ifndef KENNEL_CPU_X86_TRANSLATE_H
+#define KENNEL_CPU_X86_TRANSLATE_H
+
+#include "cpu/x86/block.h"
+#include "cpu/x86/emit.h"
+
+/* A block in the making. */
+struct translation {
+	struct cpu *cpu;
+	struct block *block;
+	struct emit e;
+	uint32_t eip;			/* of the instruction at hand */
+	const uint8_t *bytes;		/* its bytes */
+	struct insn insn;
+	struct {
+		uint8_t *site;		/* displacement to patch, in the writable mapping */
+		uint32_t target;
+	} exits[8];
+	unsigned exit_count;
+	bool fpu_checked;		/* this block has looked at TS already */
+	bool apart;			/* a single instruction, not to be found again */
+	bool done;
+};
+
+enum translate_flags {
+	TRANSLATE_APART = 1,	/* one instruction, not entered in hash and frames: see block_forget_last() */
+};
+
+/**
+ * translate - translate the code at cpu->eip
+ * @physical: guest-physical address of its first byte (mmu_fetch() found it).
+ * Returns the block, or NULL with *@fault filled when even the first instruction cannot be fetched.
+ */
+struct block *translate(struct cpu *cpu, uint32_t physical, unsigned flags, struct cpu_fault *fault);
+
+/* translate-stack.c, translate-flow.c: the emitters for one instruction each. */
+void translate_push_value(struct translation *t, unsigned size, unsigned reg);
+void translate_stack(struct translation *t);
+void translate_flow(struct translation *t);
+void translate_string(struct translation *t);
+void translate_segment(struct translation *t);
+/** translate_emulate - leave for C, which runs this instruction. */
+void translate_emulate(struct translation *t);
+/** translate_go - continue at a guest address known now, ending the block. */
+void translate_go(struct translation *t, uint32_t target);
+/** translate_chain - a jump that can be chained: @opcode (jmp, or the second byte of jcc) and a displacement for C to patch. */
+void translate_chain(struct translation *t, uint8_t opcode, uint32_t target);
+
+#endif
