@@ -124,8 +124,9 @@ const struct segment *cpu_segment(const struct cpu *cpu, unsigned s);
 void cpu_set_segment(struct cpu *cpu, unsigned s, const struct segment *seg);
 /** cpu_load_segment - load as MOV to a segment register would, through ops->descriptor. Returns 0 or the vector that it raises, with *error. */
 int cpu_load_segment(struct cpu *cpu, unsigned s, uint32_t selector, uint32_t *error);
-/** cpu_descriptors_changed - ops->descriptor() may answer differently now. Loaded segments keep what they were loaded with. */
-void cpu_descriptors_changed(struct cpu *cpu);
+/** cpu_descriptor_changed - ops->descriptor() gives something else for @selector (RPL ignored) from now on. Registers that hold it keep
+ * their hidden part until they are loaded again, as on hardware. */
+void cpu_descriptor_changed(struct cpu *cpu, uint32_t selector);
 void cpu_set_ts(struct cpu *cpu, bool ts);	/* CR0.TS: FPU instructions raise #NM */
 /** cpu_set_irq_pending - an interrupt waits that could not be delivered: come back (EXIT_KICK) soon after ops->interruptible() turns true. */
 void cpu_set_irq_pending(struct cpu *cpu, bool pending);

@@ -48,6 +48,13 @@ static bool same_hidden(const struct segment *a, const struct segment *b)
 	return a->base == b->base && a->limit == b->limit && a->attr == b->attr;
 }
 
+static void forget_loadables(struct cpu *cpu)
+{
+	for (unsigned i = 0; i < cpu->loadable_count; i++)
+		cpu->loadable[cpu->loadables[i].table][cpu->loadables[i].selector] = 0;
+	cpu->loadable_count = 0;
+}
+
 /* The cache entry for a descriptor. Six registers and a forgotten list of loadables always leave one free. */
 static unsigned cache_descriptor(struct cpu *cpu, const struct segment *seg)
 {
@@ -64,7 +71,7 @@ static unsigned cache_descriptor(struct cpu *cpu, const struct segment *seg)
 			cpu->base_of[i] = (int64_t)((uint8_t *)&cpu->descriptors[i].base - (uint8_t *)cpu);
 			return i;
 		}
-		cpu_descriptors_changed(cpu);
+		forget_loadables(cpu);
 	}
 }
 
@@ -87,11 +94,18 @@ static void make_loadable(struct cpu *cpu, unsigned table, uint32_t selector, un
 	apply(cpu, l);
 }
 
-void cpu_descriptors_changed(struct cpu *cpu)
+void cpu_descriptor_changed(struct cpu *cpu, uint32_t selector)
 {
-	for (unsigned i = 0; i < cpu->loadable_count; i++)
-		cpu->loadable[cpu->loadables[i].table][cpu->loadables[i].selector] = 0;
-	cpu->loadable_count = 0;
+	for (unsigned i = 0; i < cpu->loadable_count;) {
+		struct loadable *l = &cpu->loadables[i];
+
+		if ((l->selector ^ selector) & 0xfffc) {
+			i++;
+			continue;
+		}
+		cpu->loadable[l->table][l->selector] = 0;
+		*l = cpu->loadables[--cpu->loadable_count];
+	}
 }
 
 static void set_cpl(struct cpu *cpu, unsigned cpl)

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cpu.c - making a processor, and its plain state.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cpu/x86/state.h"
+
+#include "cpu/x86/block.h"
+#include "cpu/x86/copy.h"
+#include "cpu/x86/fault.h"
+#include "cpu/x86/jump.h"
+#include "cpu/x86/segment.h"
+#include "cpu/x86/window.h"
+
+enum { DEFAULT_SLOTS = 8, DEFAULT_CODE_CACHE = 24 << 20, HWCAP2_HAS_FSGSBASE = 2 };
+
+static bool create_parts(struct cpu *cpu, const struct cpu_config *config, const char **error)
+{
+	if (!(getauxval(AT_HWCAP2) & HWCAP2_HAS_FSGSBASE)) {
+		*error = "this processor or kernel has no FSGSBASE instructions (Linux 5.9 or later on Ivy Bridge, Zen or later)";
+		return false;
+	}
+	cpu->kernel_table = jump_table_create();
+	cpu->miss_table = jump_table_create();
+	cpu->null_page = mmap(NULL, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (!cpu->kernel_table || !cpu->miss_table || cpu->null_page == MAP_FAILED) {
+		*error = "no memory for a processor";
+		return false;
+	}
+	if (window_create(cpu, config->slots ? config->slots : DEFAULT_SLOTS, error))
+		return false;
+	if (block_cache_create(cpu, config->code_cache ? config->code_cache : DEFAULT_CODE_CACHE, error))
+		return false;
+	if (fault_install(cpu)) {
+		*error = "cannot install signal handlers";
+		return false;
+	}
+	return true;
+}
+
+struct cpu *cpu_create(const struct cpu_config *config, const char **error)
+{
+	struct cpu *cpu = mmap(NULL, sizeof(*cpu), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (cpu == MAP_FAILED) {
+		*error = "no memory for a processor";
+		return NULL;
+	}
+	cpu->ops = config->ops;
+	cpu->opaque = config->opaque;
+	cpu->ram = config->ram;
+	cpu->kernel_base = ~PAGE_MASK;
+	cpu->thread = (int)syscall(SYS_gettid);
+	cpu->exits[REASON_CHAIN] = (void *)glue_exit_chain;
+	cpu->exits[REASON_INDIRECT] = (void *)glue_exit_indirect;
+	cpu->exits[REASON_EMULATE] = (void *)glue_exit_emulate;
+	cpu->exits[REASON_NM] = (void *)glue_exit_nm;
+	cpu->exits[REASON_NEXT] = (void *)glue_exit_next;
+	cpu->flags = FLAG_IF | 2;
+	if (!create_parts(cpu, config, error)) {
+		cpu_destroy(cpu);
+		return NULL;
+	}
+	segment_reset(cpu);
+	return cpu;
+}
+
+void cpu_destroy(struct cpu *cpu)
+{
+	fault_remove(cpu);
+	block_cache_destroy(cpu);
+	window_destroy(cpu);
+	jump_table_destroy(cpu->kernel_table);
+	jump_table_destroy(cpu->miss_table);
+	if (cpu->null_page)
+		munmap(cpu->null_page, PAGE_SIZE);
+	munmap(cpu, sizeof(*cpu));
+}
+
+void cpu_kick(struct cpu *cpu)
+{
+	atomic_store_explicit(&cpu->kick, 1, memory_order_seq_cst);
+	syscall(SYS_tgkill, getpid(), cpu->thread, fault_kick_signal());
+}
+
+uint32_t *cpu_gpr(struct cpu *cpu)
+{
+	return cpu->gpr;
+}
+
+uint32_t cpu_eip(const struct cpu *cpu)
+{
+	return cpu->eip;
+}
+
+void cpu_set_eip(struct cpu *cpu, uint32_t eip)
+{
+	cpu->eip = eip;
+}
+
+uint32_t cpu_eflags(const struct cpu *cpu)
+{
+	return (uint32_t)(cpu->flags & FLAGS_ARITHMETIC) | cpu->system_flags | 2;
+}
+
+void cpu_set_eflags(struct cpu *cpu, uint32_t eflags)
+{
+	cpu->flags = (eflags & FLAGS_ARITHMETIC) | FLAG_IF | 2;
+	cpu->system_flags = eflags & FLAGS_SYSTEM;
+}
+
+unsigned cpu_cpl(const struct cpu *cpu)
+{
+	return cpu->cpl;
+}
+
+void cpu_set_ts(struct cpu *cpu, bool ts)
+{
+	cpu->ts = ts;
+}
+
+void cpu_set_irq_pending(struct cpu *cpu, bool pending)
+{
+	cpu->irq_pending = pending;
+}
+
+const struct cpu_ops *cpu_ops(struct cpu *cpu, void **opaque)
+{
+	*opaque = cpu->opaque;
+	return cpu->ops;
+}
+
+const struct cpu_stats *cpu_stats(const struct cpu *cpu)
+{
+	return &cpu->stats;
+}
+
+/* A flat segment as interrupt delivery loads it: what the machine's gates and stack selectors mean. */
+static int load_flat(struct cpu *cpu, unsigned s, uint32_t selector)
+{
+	uint32_t low, high;
+	struct segment seg = { .sel = selector, .limit = 0xffffffff };
+
+	if (!cpu->ops->descriptor(cpu->opaque, selector, &low, &high))
+		return -1;
+	seg.attr = high & 0x00f0ff00;
+	cpu_set_segment(cpu, s, &seg);
+	return 0;
+}
+
+int cpu_push_frame(struct cpu *cpu, uint32_t cs, uint32_t eip, uint32_t ss, uint32_t esp, uint32_t eflags, const uint32_t *error,
+		   struct cpu_fault *fault)
+{
+	bool inner = cpu->cpl > (cs & 3);
+	uint32_t words[6], count = 0;
+	uint32_t top = inner ? esp : cpu->gpr[R_ESP];
+	int vector;
+
+	if (error)
+		words[count++] = *error;
+	words[count++] = cpu->eip;
+	words[count++] = cpu->selector[S_CS];
+	words[count++] = eflags;
+	if (inner) {
+		words[count++] = cpu->gpr[R_ESP];
+		words[count++] = cpu->selector[S_SS];
+	}
+	vector = cpu_write(cpu, top - 4 * count, words, 4 * count, false, fault);
+	if (vector)
+		return vector;
+	cpu->gpr[R_ESP] = top - 4 * count;
+	if (inner || (cpu->selector[S_CS] & 0xffff) != cs)
+		load_flat(cpu, S_CS, cs);
+	if (inner)
+		load_flat(cpu, S_SS, ss);
+	cpu->eip = eip;
+	cpu->system_flags &= ~(uint32_t)(FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM);
+	return 0;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fpu.c - the guest's floating-point registers; see fpu.h.
+ *
+ * FNSTENV, FNSAVE and FXSAVE store the address of the last x87 instruction. The one that ran was ours: its address lies in the
+ * code cache (below 4 GiB, so that it fits the field), and is replaced by the guest address it was translated from.
+ */
+#include "cpu/x86/fpu.h"
+
+#include "cpu/x86/block.h"
+#include "cpu/x86/emulate.h"
+
+enum { FXSAVE_32BIT = 288 };	/* what FXSAVE writes outside 64-bit mode: eight XMM registers */
+
+void cpu_fpu_release(struct cpu *cpu)
+{
+	static const uint32_t mxcsr = 0x1f80;
+
+	if (cpu->fpu_released)
+		return;
+	__asm__ volatile("fxsave64 %0; fninit; ldmxcsr %1" : "=m"(cpu->fpu) : "m"(mxcsr));
+	cpu->fpu_released = true;
+}
+
+void cpu_fpu_acquire(struct cpu *cpu)
+{
+	if (!cpu->fpu_released)
+		return;
+	__asm__ volatile("fxrstor64 %0" : : "m"(cpu->fpu));
+	cpu->fpu_released = false;
+}
+
+static void set_guest_pointer(struct cpu *cpu, uint32_t *eip, uint16_t *selector)
+{
+	struct block *block;
+
+	*selector = (uint16_t)cpu->selector[S_CS];
+	if (!cache_contains(cpu->cache, *eip))
+		return;
+	block = block_at(cpu, *eip);
+	*eip = block ? block->eip + block->points[block_point(block, *eip)].guest : 0;
+}
+
+struct fpu_image {
+	uint8_t bytes[512];
+} __attribute__((aligned(16)));
+
+static bool fxsave(struct cpu *cpu, uint32_t address, struct cpu_fault *fault)
+{
+	struct fpu_image image;
+
+	if (address & 15) {
+		*fault = (struct cpu_fault){ .vector = TRAP_GP };
+		return false;
+	}
+	__asm__ volatile("fxsave %0" : "=m"(image));
+	set_guest_pointer(cpu, (uint32_t *)(image.bytes + 8), (uint16_t *)(image.bytes + 12));
+	*(uint16_t *)(image.bytes + 20) = (uint16_t)cpu->selector[S_DS];
+	return !cpu_write(cpu, address, image.bytes, FXSAVE_32BIT, cpu->user, fault);
+}
+
+/* The 28 bytes of a 32-bit protected-mode environment, or the 14 of a 16-bit one, are at the start of what FNSAVE stores. */
+static bool fnsave(struct cpu *cpu, const struct insn *insn, uint32_t address, struct cpu_fault *fault)
+{
+	bool all = insn->op == 0xdd;
+	uint32_t environment = insn->opsize == 2 ? 14 : 28;
+	struct fpu_image image, before;
+
+	__asm__ volatile("fxsave64 %0" : "=m"(before));
+	if (insn->opsize == 2)
+		__asm__ volatile("data16 fnsave %0" : "=m"(image));
+	else
+		__asm__ volatile("fnsave %0" : "=m"(image));
+	if (insn->opsize == 4) {
+		set_guest_pointer(cpu, (uint32_t *)(image.bytes + 12), (uint16_t *)(image.bytes + 16));
+		*(uint16_t *)(image.bytes + 24) = (uint16_t)cpu->selector[S_DS];
+	}
+	if (!cpu_write(cpu, address, image.bytes, environment + (all ? 80 : 0), cpu->user, fault)) {
+		if (!all) {	/* FNSTENV changes nothing but the exception masks */
+			uint16_t control = *(uint16_t *)before.bytes | 0x3f;
+
+			__asm__ volatile("fxrstor64 %0; fldcw %1" : : "m"(before), "m"(control));
+		}
+		return true;
+	}
+	__asm__ volatile("fxrstor64 %0" : : "m"(before));
+	return false;
+}
+
+bool fpu_store_environment(struct cpu *cpu, const struct insn *insn, struct cpu_exit *exit)
+{
+	uint32_t address = insn_address(cpu, insn);
+	struct cpu_fault fault;
+	bool done = insn->map == MAP_0F ? fxsave(cpu, address, &fault) : fnsave(cpu, insn, address, &fault);
+
+	if (done)
+		cpu->eip += insn->len;
+	else
+		*exit = (struct cpu_exit){ .kind = EXIT_FAULT, .vector = fault.vector, .error = fault.error, .address = fault.address,
+					   .eip = cpu->eip };
+	return done;
+}

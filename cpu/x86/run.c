@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run.c - the processor's loop: find the block for EIP, run it, see why it came back.
+ */
+#include <sched.h>
+
+#include "cpu/x86/state.h"
+
+#include "cpu/x86/block.h"
+#include "cpu/x86/emulate.h"
+#include "cpu/x86/fpu.h"
+#include "cpu/x86/jump.h"
+#include "cpu/x86/mmu.h"
+#include "cpu/x86/translate.h"
+#include "cpu/x86/window.h"
+
+/* --- finding ---------------------------------------------------------------------------------------------------------------- */
+
+static struct jump_entry *jump_table(const struct cpu *cpu)
+{
+	return cpu->user ? cpu->slot->table : cpu->kernel_table;
+}
+
+static void raise_fault(struct cpu *cpu, const struct cpu_fault *fault)
+{
+	cpu->exit = (struct cpu_exit){ .kind = EXIT_FAULT, .vector = fault->vector, .error = fault->error,
+				       .address = fault->address, .eip = cpu->eip };
+}
+
+static bool usable(struct cpu *cpu, struct block *block)
+{
+	struct cpu_fault fault;
+	uint32_t physical;
+
+	if (block->second) {
+		if (mmu_fetch(cpu, (block->eip | PAGE_MASK) + 1, &physical, &fault))
+			return false;
+		if (physical >> PAGE_SHIFT != block->second) {	/* the same bytes run into another page here */
+			block_drop_frame(cpu, block->physical >> PAGE_SHIFT);
+			return false;
+		}
+	}
+	return !(block->flags & BLOCK_CHECKED) || block_intact(cpu, block);
+}
+
+/* The block at EIP, translated if need be; NULL: cpu->exit says why there is none. */
+static struct block *find_block(struct cpu *cpu)
+{
+	struct cpu_fault fault;
+	struct block *block;
+	uint32_t physical;
+
+	if (mmu_fetch(cpu, cpu->eip, &physical, &fault)) {
+		raise_fault(cpu, &fault);
+		cpu->fault_page = fault.address >> PAGE_SHIFT;
+		cpu->fault_write = false;
+		cpu->fault_user = cpu->user;
+		return NULL;
+	}
+	block = block_find(cpu, cpu->eip, physical);
+	if (!block || !usable(cpu, block)) {
+		block = translate(cpu, physical, 0, &fault);
+		if (!block) {
+			raise_fault(cpu, &fault);
+			return NULL;
+		}
+	}
+	if (block->flags & (BLOCK_CHECKED | BLOCK_SEGMENTED))
+		return block;
+	jump_enter(jump_table(cpu), cpu->eip, block->host);
+	if (!cpu->user && cpu->eip < cpu->kernel_base)
+		cpu->kernel_table_low = true;
+	return block;
+}
+
+/* Where EIP's code is on the host, or 0. */
+static uint32_t find_host(struct cpu *cpu)
+{
+	uint32_t host = cpu->segmented ? 0 : jump_lookup(jump_table(cpu), cpu->eip);
+	struct block *block;
+
+	if (host)
+		return host;
+	cpu->stats.misses++;
+	block = find_block(cpu);
+	return block ? block->host : 0;
+}
+
+/* --- running ---------------------------------------------------------------------------------------------------------------- */
+
+static uint32_t enter(struct cpu *cpu, uint32_t host, struct jump_entry *table)
+{
+	cpu->target = host;
+	cpu->table = table;
+	window_enter(cpu);
+	cpu->stats.exits++;
+	return glue_enter(cpu);
+}
+
+/* May a direct jump from one block to another skip C from now on? */
+static bool may_chain(const struct cpu *cpu, const struct block *from, const struct block *to)
+{
+	if ((from->flags | to->flags) & (BLOCK_CHECKED | BLOCK_DEAD | BLOCK_SEGMENTED))
+		return false;
+	return !to->second || to->eip >= cpu->kernel_base;
+}
+
+/* A direct jump came to C because it is not chained: find its target, chain it. */
+static uint32_t follow_link(struct cpu *cpu, uint32_t number)
+{
+	uint64_t generation = cpu->cache->generation;
+	struct link *link = &cpu->cache->links[number];
+	struct block *to, *from = &cpu->cache->blocks[link->block];
+
+	cpu->eip = link->target;
+	to = find_block(cpu);
+	if (!to)
+		return 0;
+	if (generation == cpu->cache->generation && link->to == BLOCK_NONE && may_chain(cpu, from, to))
+		block_chain(cpu, link, to);
+	return to->host;
+}
+
+static bool run_emulated(struct cpu *cpu, const struct insn *insn)
+{
+	cpu->stats.emulated++;
+	if (insn->action == ACT_FPU_ENV)
+		return fpu_store_environment(cpu, insn, &cpu->exit);
+	return emulate(cpu, insn, &cpu->exit);
+}
+
+static const struct insn *noted_insn(struct cpu *cpu)
+{
+	return (const struct insn *)(cpu->cache->notes + cpu->arg);
+}
+
+static bool raise_vector(struct cpu *cpu, uint32_t vector)
+{
+	const struct cpu_fault fault = { .vector = vector };
+
+	raise_fault(cpu, &fault);
+	return false;
+}
+
+/* --- one instruction, apart ------------------------------------------------------------------------------------------------- */
+
+/* Room taken by a block that will not be found again is given back. */
+struct cache_mark {
+	uint64_t generation;
+	uint32_t used, blocks, links, notes;
+};
+
+static struct cache_mark mark_cache(struct cpu *cpu)
+{
+	const struct code_cache *c = cpu->cache;
+
+	block_room(cpu);
+	return (struct cache_mark){ c->generation, c->used, c->block_count, c->link_count, c->notes_used };
+}
+
+static void back_to_mark(struct cpu *cpu, const struct cache_mark *mark)
+{
+	struct code_cache *c = cpu->cache;
+
+	if (c->generation != mark->generation)
+		return;
+	c->used = mark->used;
+	c->block_count = mark->blocks;
+	c->link_count = mark->links;
+	c->notes_used = mark->notes;
+}
+
+/* Did it run, so that EIP is at the next one? false: cpu->exit is filled. */
+static bool after_apart(struct cpu *cpu, uint32_t reason)
+{
+	switch (reason) {
+	case REASON_CHAIN:
+		cpu->eip = cpu->cache->links[cpu->arg].target;
+		return true;
+	case REASON_EMULATE:
+		cpu->insn = *noted_insn(cpu);
+		return run_emulated(cpu, &cpu->insn);
+	case REASON_NM:
+		return raise_vector(cpu, TRAP_NM);
+	case REASON_FAULT:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/*
+ * Run the instruction at EIP in a block of its own that nothing else can reach: it may rewrite the page it stands in, or be
+ * single-stepped.
+ */
+static bool run_apart(struct cpu *cpu)
+{
+	struct cache_mark mark = mark_cache(cpu);
+	struct cpu_fault fault;
+	struct block *block;
+	uint32_t physical;
+	bool ran;
+
+	if (mmu_fetch(cpu, cpu->eip, &physical, &fault)) {
+		raise_fault(cpu, &fault);
+		return false;
+	}
+	block = translate(cpu, physical, TRANSLATE_APART, &fault);
+	if (!block) {
+		raise_fault(cpu, &fault);
+		return false;
+	}
+	ran = after_apart(cpu, enter(cpu, block->host, cpu->miss_table));
+	back_to_mark(cpu, &mark);
+	return ran;
+}
+
+/* TF: a #DB after each instruction. A repeated string instruction counts each iteration as one. */
+static void single_step(struct cpu *cpu)
+{
+	uint32_t eip = cpu->eip;
+
+	if (!run_apart(cpu))
+		return;
+	cpu->exit = (struct cpu_exit){ .kind = EXIT_FAULT, .vector = TRAP_DB, .eip = eip };
+}
+
+/* --- the loop --------------------------------------------------------------------------------------------------------------- */
+
+static void take_outside(struct cpu *cpu)
+{
+	uint32_t count;
+
+	if (!atomic_load_explicit(&cpu->outside_count, memory_order_acquire))
+		return;
+	while (atomic_exchange_explicit(&cpu->outside_lock, 1, memory_order_acquire))
+		sched_yield();
+	count = cpu->outside_count;
+	if (count > sizeof(cpu->outside) / sizeof(cpu->outside[0]))
+		block_flush(cpu);
+	else
+		for (uint32_t i = 0; i < count; i++)
+			block_drop_frame(cpu, cpu->outside[i]);
+	atomic_store_explicit(&cpu->outside_count, 0, memory_order_relaxed);
+	atomic_store_explicit(&cpu->outside_lock, 0, memory_order_release);
+}
+
+void cpu_dirty(struct cpu *cpu, uint32_t physical, uint32_t len)
+{
+	uint32_t last = (uint32_t)(((uint64_t)physical + len + PAGE_MASK) >> PAGE_SHIFT);
+	bool found = false;
+
+	for (uint32_t frame = physical >> PAGE_SHIFT; len && frame < last && frame < cpu->ram.pages; frame++) {
+		if (!cpu->frames[frame].code)
+			continue;
+		while (atomic_exchange_explicit(&cpu->outside_lock, 1, memory_order_acquire))
+			sched_yield();
+		if (cpu->outside_count < sizeof(cpu->outside) / sizeof(cpu->outside[0]))
+			cpu->outside[cpu->outside_count] = frame;
+		if (cpu->outside_count <= sizeof(cpu->outside) / sizeof(cpu->outside[0]))
+			cpu->outside_count++;
+		atomic_store_explicit(&cpu->outside_lock, 0, memory_order_release);
+		found = true;
+	}
+	if (found)
+		cpu_kick(cpu);
+}
+
+/* Must the machine be asked before the guest runs on? */
+static bool interrupted(struct cpu *cpu)
+{
+	if (!atomic_load_explicit(&cpu->kick, memory_order_relaxed) && !(cpu->irq_pending && cpu->ops->interruptible(cpu->opaque)))
+		return false;
+	atomic_store_explicit(&cpu->kick, 0, memory_order_seq_cst);
+	take_outside(cpu);
+	cpu->exit = (struct cpu_exit){ .kind = EXIT_KICK, .eip = cpu->eip };
+	return true;
+}
+
+/* The block has come back. Returns where to go on on the host; 0: look at EIP again, or leave if cpu->exit is filled. */
+static uint32_t dispatch(struct cpu *cpu, uint32_t reason)
+{
+	switch (reason) {
+	case REASON_CHAIN:
+		return follow_link(cpu, cpu->arg);
+	case REASON_EMULATE:
+		run_emulated(cpu, noted_insn(cpu));
+		return 0;
+	case REASON_NM:
+		raise_vector(cpu, TRAP_NM);
+		return 0;
+	case REASON_STEP:
+		run_apart(cpu);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+const struct cpu_exit *cpu_run(struct cpu *cpu)
+{
+	uint32_t host = 0;
+
+	cpu->exit.kind = EXIT_NONE;
+	while (cpu->exit.kind == EXIT_NONE) {
+		if (interrupted(cpu))
+			break;
+		if (cpu->system_flags & FLAG_TF) {
+			single_step(cpu);
+			continue;
+		}
+		if (!host)
+			host = find_host(cpu);
+		if (!host)
+			break;
+		host = dispatch(cpu, enter(cpu, host, cpu->irq_pending || cpu->segmented ? cpu->miss_table : jump_table(cpu)));
+	}
+	return &cpu->exit;
+}
