@@ -71,7 +71,6 @@ struct code_cache {
 	uint32_t notes_used, notes_max;
 	uint32_t *hash;			/* by physical address */
 	uint64_t generation;		/* times emptied */
-	void (*inspect)(const uint8_t *code, uint32_t len, uint32_t address, uint32_t eip);	/* tests look at every block */
 };
 
 enum { BLOCK_HASH_BITS = 15 };

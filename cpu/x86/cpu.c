@@ -54,6 +54,7 @@ struct cpu *cpu_create(const struct cpu_config *config, const char **error)
 	}
 	cpu->ops = config->ops;
 	cpu->opaque = config->opaque;
+	cpu->inspect = config->inspect;
 	cpu->ram = config->ram;
 	cpu->kernel_base = ~PAGE_MASK;
 	cpu->thread = (int)syscall(SYS_gettid);

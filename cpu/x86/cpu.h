@@ -93,6 +93,11 @@ struct cpu_config {
 	void *opaque;
 	unsigned slots;		/* address spaces kept in windows; 0 = default */
 	size_t code_cache;	/* bytes of translated code; 0 = default */
+	/*
+	 * Called with every finished block of host code, before it first runs: @code holds @len bytes that will run at @address,
+	 * translated from guest code at @eip. For tests; may be NULL. Must not use vector registers (or must save them).
+	 */
+	void (*inspect)(void *opaque, const uint8_t *code, uint32_t len, uint32_t address, uint32_t eip);
 };
 
 /**

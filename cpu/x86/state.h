@@ -103,6 +103,7 @@ struct cpu {
 
 	const struct cpu_ops *ops;
 	void *opaque;
+	void (*inspect)(void *opaque, const uint8_t *code, uint32_t len, uint32_t address, uint32_t eip);
 	struct cpu_ram ram;
 	struct cpu_exit exit;
 	struct insn insn;		/* exit.insn */

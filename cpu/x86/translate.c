@@ -302,8 +302,8 @@ static void finish(struct translation *t, const struct point *points, unsigned c
 	for (unsigned i = 0; i < count; i++)
 		note[i] = points[i];
 	b->points = note;
-	if (cache->inspect)
-		cache->inspect(cache_write_at(cache, b->host), b->host_len, b->host, b->eip);
+	if (t->cpu->inspect)
+		t->cpu->inspect(t->cpu->opaque, cache_write_at(cache, b->host), b->host_len, b->host, b->eip);
 }
 
 /* A page that is both code and hot data: remember what the bytes were. */
