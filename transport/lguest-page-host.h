@@ -9,7 +9,7 @@
  *	pfn_limit = lguest_page_end(&bus) / 4096
  *	...
  *	NOTIFY hypercall: if (!lguest_page_notify(&bus, address)) it is an early console string
- *	restart of the guest: lguest_page_restart(&bus), after clearing memory
+ *	restart of the guest: lguest_page_restart(&bus), and only then clear the RAM below the page
  *
  * Callers hold the I/O lock. raise() is called with it held, from any thread. No allocation; freestanding.
  */
@@ -48,6 +48,8 @@ struct lguest_page {
 	unsigned int used;		/* bytes of the page */
 	unsigned int count;
 	void (*raise)(void *opaque, unsigned int irq);
+	/* A device stopped because its driver broke the contract; once per reset. Set after lguest_page_init(); may be NULL. */
+	void (*complain)(void *opaque, const struct virtio_dev *dev, const char *reason);
 	void *opaque;
 	struct lguest_slot slot[LGUEST_MAX_DEVICES];
 };
@@ -75,7 +77,10 @@ uint64_t lguest_page_end(const struct lguest_page *bus);
  */
 bool lguest_page_notify(struct lguest_page *bus, uint64_t address);
 
-/* The guest restarts: reset every device, and write the page anew. */
+/*
+ * The guest restarts: reset every device, then write the page and clear the rings anew. Touches only memory at and above the top of
+ * RAM, but until it returns a disk may still be reading into RAM: clear that afterwards.
+ */
 void lguest_page_restart(struct lguest_page *bus);
 
 #endif

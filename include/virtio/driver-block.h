@@ -8,17 +8,7 @@
 
 #define VIRTIO_BLOCK_PIECES 16		/* data pieces per request */
 
-/* Zeroed by the caller; lies in memory that the platform's mem covers. */
-struct virtio_block {
-	struct virtio_device *vdev;
-	struct virtio_queue *queue;
-	uint64_t capacity;		/* sectors of 512 bytes */
-	uint32_t block_size;		/* bytes: requests must be multiples of it */
-	uint32_t seg_max;		/* data pieces the device takes */
-	bool read_only;
-	bool flush;			/* the device has a write cache to flush */
-	struct virtio_block_request *pending;	/* submitted, oldest last */
-};
+struct virtio_block;
 
 /* One request; owned by the driver from submit to done. Lies in memory that the platform's mem covers. */
 struct virtio_block_request {
@@ -34,6 +24,20 @@ struct virtio_block_request {
 	uint8_t status;
 };
 
+/* Zeroed by the caller; lies in memory that the platform's mem covers. */
+struct virtio_block {
+	struct virtio_device *vdev;
+	struct virtio_queue *queue;
+	uint64_t capacity;		/* sectors of 512 bytes */
+	uint32_t block_size;		/* bytes: requests must be multiples of it */
+	uint32_t seg_max;		/* data pieces the device takes */
+	bool read_only;
+	bool flush;			/* the device has a write cache to flush */
+	struct virtio_block_request *pending;	/* submitted, youngest first */
+	struct virtio_block_request own;	/* for the synchronous calls */
+	char id[VIRTIO_BLOCK_ID_LEN];
+};
+
 /* Take the device over. 0 or negative error; on error the device has been told FAILED. */
 int virtio_block_probe(struct virtio_block *blk, struct virtio_device *vdev);
 
@@ -47,7 +51,7 @@ int virtio_block_submit(struct virtio_block *blk, struct virtio_block_request *r
 /* Finish what the device has finished: calls done(). The queue's interrupt does this too. Returns how many. */
 unsigned int virtio_block_poll(struct virtio_block *blk);
 
-/* Synchronous: @len is a multiple of the block size. 0 or negative error. */
+/* Synchronous, one at a time: @len is a multiple of the block size, @data in memory that the platform's mem covers. 0 or negative error. */
 int virtio_block_read(struct virtio_block *blk, uint64_t sector, void *data, size_t len);
 int virtio_block_write(struct virtio_block *blk, uint64_t sector, const void *data, size_t len);
 int virtio_block_flush(struct virtio_block *blk);

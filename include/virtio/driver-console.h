@@ -25,7 +25,10 @@ struct virtio_console {
 /* Take the device over and post input buffers. 0 or negative error; on error the device has been told FAILED. */
 int virtio_console_probe(struct virtio_console *con, struct virtio_device *vdev);
 
-/* Print @len bytes and wait until they are printed, polling: works with interrupts off. Bytes printed, or -VIRTIO_ENODEV. */
+/*
+ * Print @len bytes, which lie in memory that the platform's mem covers, and wait until they are printed. Polls, so it works with
+ * interrupts off. Bytes printed, or negative error.
+ */
 long virtio_console_write(struct virtio_console *con, const void *data, size_t len);
 
 /* Input that has come, at most @len bytes; 0 when there is none. Never waits. */

@@ -10,6 +10,8 @@
  * question and an answer in one buffer, so add_inbuf() takes leading pieces that the other end only reads. And somebody must collect
  * what the other end finished: harvest(), called by an interrupt or a polling driver.
  *
+ * One caller at a time per device: a kernel whose interrupts harvest keeps them off around other calls, and wait() turns them on.
+ *
  *	driver (virtio/driver/) --> struct virtio_ops   how buffers travel: a ring in memory (vring-driver), or a stream (later)
  *	                        --> struct virtio_bus   how the device is found, configured and kicked (transport/)
  *	                        --> struct virtio_platform   memory and waiting, from whoever hosts the driver
@@ -32,7 +34,8 @@ struct virtio_queue;
 /* Has the buffer behind this word left the other end's hands? */
 static inline bool virtio_is_done(const unsigned long *used)
 {
-	return *(const volatile unsigned long *)used != VIRTIO_PENDING;
+	/* acquire: pairs with the release in finish(); what the other end wrote is read after it. */
+	return __atomic_load_n(used, __ATOMIC_ACQUIRE) != VIRTIO_PENDING;
 }
 
 struct virtio_ops {
@@ -64,7 +67,8 @@ struct virtio_ops {
 
 	/* --- around the five --- */
 
-	/* Collect finished buffers: sets their used words, frees their identifiers. Returns how many. */
+	/* Collect finished buffers: sets their used words, frees their identifiers. Returns how many. Asks for the next interrupt,
+	 * unless interrupts(off) was called, so harvesting and then waiting loses nothing. */
 	unsigned int (*harvest)(struct virtio_queue *vq);
 
 	/*

@@ -36,7 +36,6 @@ struct vring_device {
 	bool swap;			/* the ring's byte order is not ours */
 	bool event_idx;			/* VIRTIO_F_EVENT_IDX was negotiated */
 	bool indirect;			/* VIRTIO_F_INDIRECT_DESC was negotiated */
-	bool notify_on_empty;		/* VIRTIO_F_NOTIFY_ON_EMPTY was negotiated */
 	bool quiet;			/* we asked not to be kicked */
 
 	const char *broken;		/* why the ring is no longer served; NULL = it is fine */
@@ -54,7 +53,7 @@ struct vring_buffer {
 };
 
 /*
- * Set a ring up at three guest-physical addresses; all indices start at 0. @features: the negotiated set (bits 24, 28, 29 matter).
+ * Set a ring up at three guest-physical addresses; all indices start at 0. @features: the negotiated set (bits 28 and 29 matter).
  * @big: the ring's byte order. @mem must outlive the ring. The ring's own memory is translated once, here.
  * 0, -VIRTIO_EINVAL (@num not a power of two up to 32768, misaligned), -VIRTIO_EFAULT (not guest memory).
  */
@@ -67,10 +66,11 @@ void vring_device_reset(struct vring_device *vq);
 /*
  * Take the next buffer. @iov: where its pieces go, room for @max; the queue's size is always enough.
  * 1: @buf is filled. 0: there is none, or the ring is not set up. -VIRTIO_EPROTO: the ring is broken (now or before), see @vq->broken.
+ * Returning 0 has asked for a kick (unless notify(off) was called), so popping until 0 and then waiting loses nothing.
  */
 int vring_device_pop(struct vring_device *vq, struct vring_buffer *buf, struct virtio_iov *iov, unsigned int max);
 
-/* Put back the buffer popped last, unprocessed; the next pop() returns it again. Only before anything else is popped. */
+/* Put back the buffer popped last, unprocessed: the next pop() returns it again. Several are put back in reverse order. */
 void vring_device_unpop(struct vring_device *vq);
 
 /* Is anything there to pop? Looks at the driver's index, takes nothing. */

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * device.c - one instance of a device: its features, status, config space and queues, between a transport and the device's own code.
+ *
+ * The rules that are the same for every device and every bus are here: a driver accepts only what was offered, byte order follows
+ * from the features, a device that is not live is not served, and one that the driver broke stays silent until it is reset.
+ */
+#include <virtio/device.h>
+
+void virtio_dev_break(struct virtio_dev *dev, const char *reason)
+{
+	if (dev->broken)
+		return;
+	dev->broken = reason;
+	/* 2.1.2: the device SHOULD set NEEDS_RESET when it enters an error state, and then send a configuration change. */
+	dev->status |= VIRTIO_STATUS_NEEDS_RESET;
+	if (dev->transport && dev->transport->broken)
+		dev->transport->broken(dev);
+	if (dev->transport && dev->transport->config_changed && (dev->status & VIRTIO_STATUS_DRIVER_OK))
+		dev->transport->config_changed(dev);
+}
+
+/* --- for devices ------------------------------------------------------------------------------------------------------ */
+
+int virtio_dev_pop(struct virtio_dev *dev, unsigned int queue, struct vring_buffer *buf, struct virtio_iov *iov, unsigned int max)
+{
+	struct vring_device *vq = &dev->queues[queue];
+	int ret;
+
+	if (dev->broken)
+		return -VIRTIO_EPROTO;
+	if (!dev->live)
+		return 0;
+	ret = vring_device_pop(vq, buf, iov, max);
+	if (ret < 0)
+		virtio_dev_break(dev, vq->broken);
+	return ret;
+}
+
+void virtio_dev_push(struct virtio_dev *dev, unsigned int queue, uint16_t id, uint32_t written)
+{
+	if (dev->live && !dev->broken)
+		vring_device_push(&dev->queues[queue], id, written);
+}
+
+void virtio_dev_flush(struct virtio_dev *dev, unsigned int queue)
+{
+	if (dev->live && !dev->broken && vring_device_flush(&dev->queues[queue]))
+		dev->transport->interrupt(dev, queue);
+}
+
+void virtio_dev_config_changed(struct virtio_dev *dev)
+{
+	if (dev->transport && dev->transport->config_changed)
+		dev->transport->config_changed(dev);
+}
+
+/* --- for transports --------------------------------------------------------------------------------------------------- */
+
+void virtio_dev_reset(struct virtio_dev *dev)
+{
+	if (dev->ops->reset)
+		dev->ops->reset(dev);
+	for (unsigned int i = 0; i < dev->num_queues; i++)
+		vring_device_reset(&dev->queues[i]);
+	dev->features = 0;
+	dev->features_final = false;
+	dev->big_endian = dev->legacy_big_endian;
+	dev->live = false;
+	dev->status = 0;
+	dev->broken = NULL;
+}
+
+int virtio_dev_set_features(struct virtio_dev *dev, uint64_t features)
+{
+	uint64_t old = dev->features;
+	bool old_big = dev->big_endian;
+	int ret = 0;
+
+	/* 2.2.1: the driver MUST NOT accept a feature which the device did not offer. */
+	if (dev->live || (features & ~dev->offered))
+		return -VIRTIO_EINVAL;
+	dev->features = features;
+	/* 2.4.3, 6.3: a driver without VERSION_1 is a legacy one and speaks the guest's byte order. */
+	dev->big_endian = features & VIRTIO_F_VERSION_1 ? false : dev->legacy_big_endian;
+	if (dev->ops->features_ok)
+		ret = dev->ops->features_ok(dev);
+	if (ret < 0) {
+		dev->features = old;
+		dev->big_endian = old_big;
+		return -VIRTIO_EINVAL;
+	}
+	dev->features_final = true;
+	return 0;
+}
+
+int virtio_dev_set_queue(struct virtio_dev *dev, unsigned int queue, uint32_t num, uint64_t desc, uint64_t avail, uint64_t used)
+{
+	if (queue >= dev->num_queues)
+		return -VIRTIO_ENOENT;
+	if (num > dev->queues[queue].num_max)
+		return -VIRTIO_EINVAL;
+	return vring_device_init(&dev->queues[queue], dev->mem, num, desc, avail, used, dev->features, dev->big_endian);
+}
+
+void virtio_dev_start(struct virtio_dev *dev)
+{
+	if (dev->live || dev->broken)
+		return;
+	dev->live = true;
+	if (dev->ops->start)
+		dev->ops->start(dev);
+}
+
+uint8_t virtio_dev_set_status(struct virtio_dev *dev, uint8_t status)
+{
+	if (!status) {
+		virtio_dev_reset(dev);
+		return 0;
+	}
+	/* 2.1.1: the driver MUST NOT clear a status bit; NEEDS_RESET is the device's. */
+	status = (uint8_t)(dev->status | (status & ~VIRTIO_STATUS_NEEDS_RESET));
+	/* 3.1.1, step 5: FEATURES_OK stays clear when the subset of features is not acceptable. */
+	if ((status & ~dev->status & VIRTIO_STATUS_FEATURES_OK) && !dev->features_final && virtio_dev_set_features(dev, dev->features))
+		status &= (uint8_t)~VIRTIO_STATUS_FEATURES_OK;
+	dev->status = status;
+	/* 3.1.1, step 8: the device is live. */
+	if (status & VIRTIO_STATUS_DRIVER_OK)
+		virtio_dev_start(dev);
+	return dev->status;
+}
+
+void virtio_dev_kick(struct virtio_dev *dev, unsigned int queue)
+{
+	if (dev->live && !dev->broken && queue < dev->num_queues && dev->ops->queue_notify)
+		dev->ops->queue_notify(dev, queue);
+}
+
+int virtio_dev_config_read(struct virtio_dev *dev, size_t offset, void *buf, size_t len)
+{
+	uint8_t config[VIRTIO_CONFIG_MAX];
+
+	if (offset > dev->config_len || len > dev->config_len - offset || dev->config_len > sizeof(config))
+		return -VIRTIO_ERANGE;
+	virtio_zero(config, sizeof(config));
+	if (dev->ops->config_get)
+		dev->ops->config_get(dev, config);
+	virtio_copy(buf, config + offset, len);
+	return 0;
+}
+
+int virtio_dev_config_write(struct virtio_dev *dev, size_t offset, const void *buf, size_t len)
+{
+	if (offset > dev->config_len || len > dev->config_len - offset)
+		return -VIRTIO_ERANGE;
+	if (dev->ops->config_set)
+		dev->ops->config_set(dev, offset, buf, len);
+	return 0;
+}
+
+void virtio_dev_destroy(struct virtio_dev *dev)
+{
+	if (!dev)
+		return;
+	virtio_dev_reset(dev);
+	if (dev->ops->destroy)
+		dev->ops->destroy(dev);
+}

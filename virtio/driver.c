@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* driver.c - the life of a device as its driver lives it: negotiation, queues, config fields, waiting, the end. */
+#include <virtio/driver.h>
+#include <virtio/vring-driver.h>
+
+static void add_status(struct virtio_device *vdev, uint8_t bits)
+{
+	vdev->bus->set_status(vdev, (uint8_t)(vdev->bus->get_status(vdev) | bits));
+}
+
+/* 3.1.1, step 6: re-read the status to see that the device agreed. Legacy devices have no such step. */
+static int features_ok(struct virtio_device *vdev)
+{
+	if (!virtio_device_has(vdev, VIRTIO_F_VERSION_1))
+		return 0;
+	add_status(vdev, VIRTIO_STATUS_FEATURES_OK);
+	return vdev->bus->get_status(vdev) & VIRTIO_STATUS_FEATURES_OK ? 0 : -VIRTIO_EOPNOTSUPP;
+}
+
+int virtio_device_setup(struct virtio_device *vdev, uint64_t wanted)
+{
+	int ret;
+
+	/* 3.1.1, steps 1 to 3: reset, acknowledge, driver. */
+	vdev->bus->reset(vdev);
+	vdev->lost = false;
+	add_status(vdev, VIRTIO_STATUS_ACKNOWLEDGE);
+	add_status(vdev, VIRTIO_STATUS_DRIVER);
+	/* Step 4: the common subset. */
+	vdev->features = vdev->bus->get_features(vdev) & (wanted | VRING_DRIVER_FEATURES);
+	vdev->big_endian = virtio_device_has(vdev, VIRTIO_F_VERSION_1) ? false : vdev->legacy_big_endian;
+	ret = vdev->bus->finalize_features(vdev);
+	if (!ret)
+		ret = features_ok(vdev);
+	if (ret < 0)
+		virtio_device_fail(vdev);
+	return ret;
+}
+
+int virtio_device_queue(struct virtio_device *vdev, unsigned int index, void (*callback)(struct virtio_queue *vq), void *data,
+			struct virtio_queue **vq)
+{
+	int ret;
+
+	if (index >= VIRTIO_DRIVER_QUEUES)
+		return -VIRTIO_ENOENT;
+	if (vdev->queues[index])
+		return -VIRTIO_EBUSY;
+	ret = vdev->bus->find_queue(vdev, index, vq);
+	if (ret < 0)
+		return ret;
+	(*vq)->callback = callback;
+	(*vq)->data = data;
+	vdev->queues[index] = *vq;
+	return 0;
+}
+
+void virtio_device_ready(struct virtio_device *vdev)
+{
+	add_status(vdev, VIRTIO_STATUS_DRIVER_OK);
+}
+
+void virtio_device_fail(struct virtio_device *vdev)
+{
+	add_status(vdev, VIRTIO_STATUS_FAILED);
+}
+
+void virtio_device_reset(struct virtio_device *vdev)
+{
+	vdev->bus->reset(vdev);
+	vdev->lost = true;
+	for (unsigned int i = 0; i < VIRTIO_DRIVER_QUEUES; i++)
+		if (vdev->queues[i])
+			vdev->queues[i]->ops->cancel(vdev->queues[i]);
+}
+
+void virtio_device_remove(struct virtio_device *vdev)
+{
+	virtio_device_reset(vdev);
+	for (unsigned int i = 0; i < VIRTIO_DRIVER_QUEUES; i++) {
+		if (vdev->queues[i])
+			vdev->bus->delete_queue(vdev->queues[i]);
+		vdev->queues[i] = NULL;
+	}
+}
+
+/* --- config fields ---------------------------------------------------------------------------------------------------- */
+
+int virtio_config_get8(struct virtio_device *vdev, size_t offset, uint8_t *value)
+{
+	return vdev->bus->get(vdev, offset, value, sizeof(*value));
+}
+
+int virtio_config_get16(struct virtio_device *vdev, size_t offset, uint16_t *value)
+{
+	uint8_t raw[sizeof(*value)];
+	int ret = vdev->bus->get(vdev, offset, raw, sizeof(raw));
+
+	if (!ret)
+		*value = virtio_get16(vdev->big_endian, raw);
+	return ret;
+}
+
+int virtio_config_get32(struct virtio_device *vdev, size_t offset, uint32_t *value)
+{
+	uint8_t raw[sizeof(*value)];
+	int ret = vdev->bus->get(vdev, offset, raw, sizeof(raw));
+
+	if (!ret)
+		*value = virtio_get32(vdev->big_endian, raw);
+	return ret;
+}
+
+int virtio_config_get64(struct virtio_device *vdev, size_t offset, uint64_t *value)
+{
+	uint8_t raw[sizeof(*value)];
+	int ret = vdev->bus->get(vdev, offset, raw, sizeof(raw));
+
+	if (!ret)
+		*value = virtio_get64(vdev->big_endian, raw);
+	return ret;
+}
+
+/* --- interrupts and waiting ------------------------------------------------------------------------------------------- */
+
+bool virtio_queue_interrupt(struct virtio_queue *vq)
+{
+	if (!virtio_harvest(vq))
+		return false;
+	if (vq->callback)
+		vq->callback(vq);
+	return true;
+}
+
+bool virtio_device_interrupt(struct virtio_device *vdev)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < VIRTIO_DRIVER_QUEUES; i++)
+		if (vdev->queues[i] && virtio_queue_interrupt(vdev->queues[i]))
+			any = true;
+	return any;
+}
+
+int virtio_wait_done(struct virtio_queue *vq, const unsigned long *used)
+{
+	const struct virtio_platform *platform = vq->vdev->platform;
+
+	while (!virtio_is_done(used)) {
+		virtio_harvest(vq);
+		if (!virtio_is_done(used) && platform->wait)
+			platform->wait(platform->opaque);
+	}
+	return *used == VIRTIO_CANCELLED ? -VIRTIO_ENODEV : 0;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * block.c - a disk driver on the five operations: see <virtio/driver-block.h>.
+ *
+ * A request is one buffer: header, data and a status byte. Whether the data is question (write) or answer (read) only moves the line
+ * between the pieces that the disk reads and those it writes.
+ */
+#include <virtio/driver-block.h>
+
+static void finish(struct virtio_block_request *request)
+{
+	if (request->used == VIRTIO_CANCELLED)
+		request->error = -VIRTIO_ENODEV;
+	else if (request->status == VIRTIO_BLOCK_S_OK)
+		request->error = 0;
+	else
+		request->error = request->status == VIRTIO_BLOCK_S_UNSUPP ? -VIRTIO_EOPNOTSUPP : -VIRTIO_EIO;
+	request->finished = true;
+	if (request->done)
+		request->done(request, request->error);
+}
+
+/* Finish every request whose buffer is done. done() may submit: a new request goes to the list's head, behind us. */
+static unsigned int reap(struct virtio_block *blk)
+{
+	struct virtio_block_request **link = &blk->pending, *ready = NULL;
+	unsigned int count = 0;
+
+	while (*link) {
+		struct virtio_block_request *request = *link;
+
+		if (!virtio_is_done(&request->used)) {
+			link = &request->next;
+			continue;
+		}
+		*link = request->next;
+		request->next = ready;	/* youngest first becomes oldest first */
+		ready = request;
+	}
+	while (ready) {
+		struct virtio_block_request *request = ready;
+
+		ready = request->next;
+		finish(request);
+		count++;
+	}
+	return count;
+}
+
+static void on_interrupt(struct virtio_queue *vq)
+{
+	reap(vq->data);
+}
+
+unsigned int virtio_block_poll(struct virtio_block *blk)
+{
+	virtio_harvest(blk->queue);
+	return reap(blk);
+}
+
+static void read_config(struct virtio_block *blk)
+{
+	struct virtio_device *vdev = blk->vdev;
+
+	blk->block_size = VIRTIO_BLOCK_SECTOR;
+	blk->seg_max = 1;
+	virtio_config_get64(vdev, VIRTIO_BLOCK_CFG_CAPACITY, &blk->capacity);
+	if (virtio_device_has(vdev, VIRTIO_BLOCK_F_BLK_SIZE))
+		virtio_config_get32(vdev, VIRTIO_BLOCK_CFG_BLK_SIZE, &blk->block_size);
+	if (virtio_device_has(vdev, VIRTIO_BLOCK_F_SEG_MAX))
+		virtio_config_get32(vdev, VIRTIO_BLOCK_CFG_SEG_MAX, &blk->seg_max);
+	blk->read_only = virtio_device_has(vdev, VIRTIO_BLOCK_F_RO);
+	blk->flush = virtio_device_has(vdev, VIRTIO_BLOCK_F_FLUSH);
+}
+
+int virtio_block_probe(struct virtio_block *blk, struct virtio_device *vdev)
+{
+	int ret = virtio_device_setup(vdev, VIRTIO_BLOCK_F_SEG_MAX | VIRTIO_BLOCK_F_RO | VIRTIO_BLOCK_F_BLK_SIZE | VIRTIO_BLOCK_F_FLUSH);
+
+	if (ret < 0)
+		return ret;
+	blk->vdev = vdev;
+	vdev->indirect = VIRTIO_BLOCK_PIECES + 2;
+	ret = virtio_device_queue(vdev, 0, on_interrupt, blk, &blk->queue);
+	if (ret < 0) {
+		virtio_device_fail(vdev);
+		return ret;
+	}
+	read_config(blk);
+	virtio_device_ready(vdev);
+	return 0;
+}
+
+int virtio_block_submit(struct virtio_block *blk, struct virtio_block_request *request, uint32_t type, uint64_t sector,
+			const struct virtio_iov *data, unsigned int count)
+{
+	bool big = blk->vdev->big_endian;
+	struct virtio_iov sg[VIRTIO_BLOCK_PIECES + 2];
+	long ret;
+
+	if (count > VIRTIO_BLOCK_PIECES || (count > blk->seg_max && count > 1))
+		return -VIRTIO_EINVAL;
+	virtio_put32(big, request->header, type);
+	virtio_put32(big, request->header + 4, 0);
+	virtio_put64(big, request->header + 8, sector);
+	request->status = 0xff;
+	request->finished = false;
+
+	sg[0] = (struct virtio_iov){ request->header, sizeof(request->header) };
+	for (unsigned int i = 0; i < count; i++)
+		sg[1 + i] = data[i];
+	sg[1 + count] = (struct virtio_iov){ &request->status, 1 };
+	ret = virtio_add_inbuf(blk->queue, sg, type == VIRTIO_BLOCK_T_OUT ? 1 + count : 1, count + 2, &request->used);
+	if (ret < 0)
+		return (int)ret;
+	request->next = blk->pending;
+	blk->pending = request;
+	return 0;
+}
+
+/* --- synchronous ------------------------------------------------------------------------------------------------------ */
+
+static int run(struct virtio_block *blk, uint32_t type, uint64_t sector, void *data, size_t len)
+{
+	struct virtio_iov piece = { data, len };
+	struct virtio_block_request *request = &blk->own;
+	int ret;
+
+	request->done = NULL;
+	ret = virtio_block_submit(blk, request, type, sector, &piece, len ? 1 : 0);
+	if (ret < 0)
+		return ret;
+	virtio_sync(blk->queue);
+	virtio_wait_done(blk->queue, &request->used);
+	reap(blk);
+	return request->error;
+}
+
+int virtio_block_read(struct virtio_block *blk, uint64_t sector, void *data, size_t len)
+{
+	return run(blk, VIRTIO_BLOCK_T_IN, sector, data, len);
+}
+
+int virtio_block_write(struct virtio_block *blk, uint64_t sector, const void *data, size_t len)
+{
+	return run(blk, VIRTIO_BLOCK_T_OUT, sector, (void *)(uintptr_t)data, len);
+}
+
+int virtio_block_flush(struct virtio_block *blk)
+{
+	return blk->flush ? run(blk, VIRTIO_BLOCK_T_FLUSH, 0, NULL, 0) : 0;
+}
+
+int virtio_block_get_id(struct virtio_block *blk, char id[VIRTIO_BLOCK_ID_LEN + 1])
+{
+	int ret;
+
+	virtio_zero(blk->id, sizeof(blk->id));
+	ret = run(blk, VIRTIO_BLOCK_T_GET_ID, 0, blk->id, sizeof(blk->id));
+	virtio_copy(id, blk->id, sizeof(blk->id));
+	id[VIRTIO_BLOCK_ID_LEN] = '\0';
+	return ret;
+}
+
+void virtio_block_remove(struct virtio_block *blk)
+{
+	virtio_device_reset(blk->vdev);
+	reap(blk);
+	virtio_device_remove(blk->vdev);
+}
