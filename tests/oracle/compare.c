@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * compare.c - are two results of one case the same, and if not, where do they differ?
+ *
+ * Not compared, for everything: the resume flag (the native one is as the fault left it); the last x87 instruction and operand
+ * pointers and opcode in the FXSAVE image (the processor's own then are the translated code's; what a guest can see of them, the
+ * images that FNSTENV and its kin store, is compared); bits 3 and up of a page-fault error code (the guest has no NX).
+ */
+#include "tests/oracle/compare.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include "cpu/x86/cpu.h"
+#include "cpu/x86/decode.h"
+#include "tests/oracle/undefined.h"
+
+enum { FX_FCW = 0, FX_FSW = 2, FX_FTW = 4, FX_MXCSR = 24, FX_ST = 32, FX_XMM = 160 };
+
+static const char *const gpr_names[8] = { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi" };
+static const char *const seg_names[6] = { "es", "cs", "ss", "ds", "fs", "gs" };
+
+static bool fpu_same(const uint8_t *a, const uint8_t *b)
+{
+	if (memcmp(a, b, 5) || memcmp(a + FX_MXCSR, b + FX_MXCSR, 4) || memcmp(a + FX_XMM, b + FX_XMM, 128))
+		return false;
+	for (int i = 0; i < 8; i++)
+		if (memcmp(a + FX_ST + 16 * i, b + FX_ST + 16 * i, 10))
+			return false;
+	return true;
+}
+
+static bool memory_same(const struct control *native, const struct result *a, const struct control *ours, const struct result *b)
+{
+	return a->diffs == b->diffs &&
+	       !memcmp(&native->diff[a->first_diff], &ours->diff[b->first_diff], a->diffs * sizeof(struct diff));
+}
+
+static uint32_t error_of(const struct result *r)
+{
+	return r->trap == TRAP_PF ? r->error & (PF_PRESENT | PF_WRITE | PF_USER) : r->error;
+}
+
+static bool trap_same(const struct result *a, const struct result *b)
+{
+	if (a->trap != b->trap || a->out.eip != b->out.eip)
+		return false;
+	/* INT3 and the exceptions without an error code: whatever the kernel put there */
+	if (a->trap < TRAP_DF || a->trap == TRAP_MF || a->trap == TRAP_XM)
+		return true;
+	return error_of(a) == error_of(b) && (a->trap != TRAP_PF || a->address == b->address);
+}
+
+/* Pointers into our own process are not where a guest can look. */
+static bool in_private_range(const struct result *r)
+{
+	return (r->trap == TRAP_PF && r->address - PRIVATE_BASE < PRIVATE_END - PRIVATE_BASE) ||
+	       r->out.eip - PRIVATE_BASE < PRIVATE_END - PRIVATE_BASE;
+}
+
+static bool not_offered(const struct test_case *test, const struct result *a, const struct result *b)
+{
+	uint8_t bytes[16] = { 0 };
+	struct insn insn;
+
+	if (b->trap != TRAP_UD || a->trap == TRAP_UD || b->out.eip != test->in.eip)
+		return false;
+	memcpy(bytes, test->patch[0].bytes, test->patch[0].len < 16 ? test->patch[0].len : 16);
+	return decode(bytes, 15, &insn) == DECODE_OK && insn.action == ACT_UD;
+}
+
+static uint32_t register_differences(const struct result *a, const struct result *b)
+{
+	uint32_t mask = 0;
+
+	for (int i = 0; i < 8; i++)
+		if (a->out.gpr[i] != b->out.gpr[i])
+			mask |= 1u << i;
+	return mask;
+}
+
+static bool segments_same(const struct result *a, const struct result *b)
+{
+	for (int i = 0; i < 6; i++)
+		if ((a->out.seg[i] ^ b->out.seg[i]) & 0xffff)
+			return false;
+	return true;
+}
+
+enum verdict compare_results(const struct instance *instance, const struct test_case *test, const struct control *native,
+			     const struct result *a, const struct control *ours, const struct result *b)
+{
+	uint32_t flags = (a->out.eflags ^ b->out.eflags) & ~(uint32_t)FLAG_RF, registers = register_differences(a, b);
+	bool memory = memory_same(native, a, ours, b);
+
+	if (in_private_range(a) || in_private_range(b) || (a->out.seg[S_CS] & 0xfffc) == (SEL_CODE64 & 0xfffc))
+		return UNTESTABLE;
+	if (not_offered(test, a, b))
+		return NOT_OFFERED;
+	if (!trap_same(a, b) || !segments_same(a, b) || !fpu_same(a->out.fx, b->out.fx))
+		return DIFFERENT;
+	if (instance) {
+		registers &= ~differs_by_nature(instance);
+		memory |= stores_host_state(instance);
+	}
+	if (!flags && !registers && memory)
+		return SAME;
+	if (!instance || !memory || (flags & ~undefined_flags(instance, &test->in)) ||
+	    (registers & ~undefined_registers(instance, &test->in)))
+		return DIFFERENT;
+	return UNDEFINED_DIFFERS;
+}
+
+/*
+ * Printing.
+ */
+
+static const char *flag_text(uint32_t eflags)
+{
+	static char text[2][64];
+	static int which;
+	static const struct {
+		uint32_t bit;
+		const char *name;
+	} names[] = { { FLAG_CF, "CF" }, { FLAG_PF, "PF" }, { FLAG_AF, "AF" }, { FLAG_ZF, "ZF" }, { FLAG_SF, "SF" }, { FLAG_TF, "TF" },
+		      { FLAG_IF, "IF" }, { FLAG_DF, "DF" }, { FLAG_OF, "OF" }, { FLAG_NT, "NT" }, { FLAG_AC, "AC" }, { FLAG_ID, "ID" } };
+	char *p = text[which ^= 1];
+
+	*p = 0;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (eflags & names[i].bit)
+			p += sprintf(p, "%s%s", p == text[which] ? "" : " ", names[i].name);
+	return text[which];
+}
+
+static void print_bytes(FILE *out, const uint8_t *bytes, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i++)
+		fprintf(out, "%02x%s", bytes[i], i + 1 < len ? " " : "");
+}
+
+static void print_fpu_state(FILE *out, const uint8_t *fx)
+{
+	fprintf(out, "    fcw %02x%02x fsw %02x%02x ftw %02x mxcsr %02x%02x\n", fx[1], fx[0], fx[3], fx[2], fx[4], fx[25], fx[24]);
+}
+
+void print_case(FILE *out, const struct test_case *test)
+{
+	const struct state *in = &test->in;
+
+	fprintf(out, "    eip %08x eflags %08x [%s]\n   ", in->eip, in->eflags, flag_text(in->eflags));
+	for (int i = 0; i < 8; i++)
+		fprintf(out, " %s %08x", gpr_names[i], in->gpr[i]);
+	fprintf(out, "\n   ");
+	for (int i = 0; i < 6; i++)
+		fprintf(out, " %s %04x", seg_names[i], in->seg[i]);
+	fprintf(out, "\n");
+	print_fpu_state(out, in->fx);
+	for (uint32_t i = 0; i < test->patches; i++) {
+		fprintf(out, "    memory %08x: ", test->patch[i].address);
+		print_bytes(out, test->patch[i].bytes, test->patch[i].len);
+		fprintf(out, "\n");
+	}
+}
+
+static void print_trap(FILE *out, const char *who, const struct result *r)
+{
+	fprintf(out, "    %s trap %u error %#x address %08x eip %08x eflags %08x [%s]\n", who, r->trap, error_of(r),
+		r->trap == TRAP_PF ? r->address : 0, r->out.eip, r->out.eflags & ~(uint32_t)FLAG_RF, flag_text(r->out.eflags));
+}
+
+static void print_fpu_differences(FILE *out, const struct state *in, const uint8_t *a, const uint8_t *b)
+{
+	if (memcmp(a, b, 5) || memcmp(a + FX_MXCSR, b + FX_MXCSR, 4)) {
+		fprintf(out, "    x87/SSE control: native, then ours\n");
+		print_fpu_state(out, a);
+		print_fpu_state(out, b);
+	}
+	for (int i = 0; i < 16; i++) {
+		int at = FX_ST + 16 * i, n = i < 8 ? 10 : 16;
+
+		if (!memcmp(a + at, b + at, n))
+			continue;
+		fprintf(out, "    %s%d: was ", i < 8 ? "st" : "xmm", i % 8);
+		print_bytes(out, in->fx + at, n);
+		fprintf(out, "\n      native ");
+		print_bytes(out, a + at, n);
+		fprintf(out, "\n      ours   ");
+		print_bytes(out, b + at, n);
+		fprintf(out, "\n");
+	}
+}
+
+/* Both lists are in the order of addresses. */
+static void print_memory_differences(FILE *out, const struct control *native, const struct result *a, const struct control *ours,
+				     const struct result *b)
+{
+	const struct diff *x = &native->diff[a->first_diff], *y = &ours->diff[b->first_diff];
+	const struct diff *x_end = x + a->diffs, *y_end = y + b->diffs;
+	int lines = 0;
+
+	while ((x < x_end || y < y_end) && lines < 12) {
+		if (x < x_end && y < y_end && x->address == y->address) {
+			if (x->value != y->value && ++lines)
+				fprintf(out, "    memory %08x: native %08x ours %08x\n", x->address, x->value, y->value);
+			x++, y++;
+		} else if (y == y_end || (x < x_end && x->address < y->address)) {
+			fprintf(out, "    memory %08x: native %08x ours unchanged\n", x->address, x->value);
+			x++, lines++;
+		} else {
+			fprintf(out, "    memory %08x: native unchanged ours %08x\n", y->address, y->value);
+			y++, lines++;
+		}
+	}
+}
+
+void print_differences(FILE *out, const struct test_case *test, const struct control *native, const struct result *a,
+		       const struct control *ours, const struct result *b)
+{
+	if (!trap_same(a, b) || ((a->out.eflags ^ b->out.eflags) & ~(uint32_t)FLAG_RF)) {
+		print_trap(out, "native", a);
+		print_trap(out, "ours  ", b);
+	}
+	for (int i = 0; i < 8; i++)
+		if (a->out.gpr[i] != b->out.gpr[i])
+			fprintf(out, "    %s: native %08x ours %08x\n", gpr_names[i], a->out.gpr[i], b->out.gpr[i]);
+	for (int i = 0; i < 6; i++)
+		if ((a->out.seg[i] ^ b->out.seg[i]) & 0xffff)
+			fprintf(out, "    %s: native %04x ours %04x\n", seg_names[i], a->out.seg[i], b->out.seg[i]);
+	print_fpu_differences(out, &test->in, a->out.fx, b->out.fx);
+	print_memory_differences(out, native, a, ours, b);
+}
