@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * emulate-system.c - what asks who is running and where: flags and ports under IOPL, CPUID, the clock, descriptor inquiries.
+ */
+#include <cpuid.h>
+
+#include "cpu/x86/emulate-internal.h"
+
+/* The machine decides what a privileged instruction does; the fault it would otherwise be is written down already. */
+bool emulate_privileged(struct emulation *e)
+{
+	emulate_exit(e, EXIT_PRIVILEGED);
+	e->exit->vector = TRAP_GP;
+	return false;
+}
+
+static bool change_if(struct emulation *e, uint32_t value)
+{
+	if (!emulate_io_allowed(e))
+		return emulate_privileged(e);
+	emulate_change_flags(e, value, FLAG_IF);
+	return emulate_done(e);
+}
+
+bool emulate_cli(struct emulation *e)
+{
+	return change_if(e, 0);
+}
+
+bool emulate_sti(struct emulation *e)
+{
+	return change_if(e, FLAG_IF);
+}
+
+bool emulate_hlt(struct emulation *e)
+{
+	if (e->cpl)
+		return emulate_privileged(e);
+	cpu_set_eip(e->cpu, e->next);
+	return emulate_exit(e, EXIT_HALT);
+}
+
+/* The I/O permission bitmap is not consulted: no machine of ours has a TSS to hold one. */
+bool emulate_port(struct emulation *e)
+{
+	return emulate_io_allowed(e) ? emulate_exit(e, EXIT_IO) : emulate_privileged(e);
+}
+
+bool emulate_cpuid(struct emulation *e)
+{
+	uint32_t leaf = e->gpr[R_EAX], subleaf = e->gpr[R_ECX], regs[4];
+	void *opaque;
+	const struct cpu_ops *ops = cpu_ops(e->cpu, &opaque);
+
+	__cpuid_count(leaf, subleaf, regs[0], regs[1], regs[2], regs[3]);
+	if (ops->cpuid)
+		ops->cpuid(opaque, leaf, subleaf, regs);
+	e->gpr[R_EAX] = regs[0];
+	e->gpr[R_EBX] = regs[1];
+	e->gpr[R_ECX] = regs[2];
+	e->gpr[R_EDX] = regs[3];
+	return emulate_done(e);
+}
+
+bool emulate_rdtsc(struct emulation *e)
+{
+	uint64_t tsc = __builtin_ia32_rdtsc();
+
+	e->gpr[R_EAX] = (uint32_t)tsc;
+	e->gpr[R_EDX] = (uint32_t)(tsc >> 32);
+	return emulate_done(e);
+}
+
+enum { LAR = 2, LSL = 3, VERR = 4, VERW = 5 };	/* 0F 02, 0F 03, 0F 00 /4, 0F 00 /5 */
+
+/* System descriptors that answer (SDM vol. 2, LAR and LSL): a bit for each type. */
+enum {
+	LAR_TYPES = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 9 | 1 << 11 | 1 << 12,
+	LSL_TYPES = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 9 | 1 << 11,
+};
+
+static bool type_answers(uint32_t high, unsigned what)
+{
+	bool code = high & ATTR_CODE;
+
+	if (what == VERR || what == VERW) {
+		if (!(high & ATTR_S))
+			return false;
+		return what == VERR ? !code || high & ATTR_RW : !code && high & ATTR_RW;
+	}
+	if (high & ATTR_S)
+		return true;
+	return (what == LAR ? LAR_TYPES : LSL_TYPES) >> (high >> 8 & 0xf) & 1;
+}
+
+static bool visible(const struct emulation *e, uint32_t selector, uint32_t high)
+{
+	uint32_t conforming = ATTR_S | ATTR_CODE | ATTR_CONFORMING;
+
+	if ((high & conforming) == conforming)
+		return true;
+	return attr_dpl(high) >= e->cpl && attr_dpl(high) >= (selector & 3);
+}
+
+/* ZF says whether the program could use the selector; LAR and LSL also give a part of the descriptor. No fault but a page fault. */
+static bool inquire(struct emulation *e, unsigned what)
+{
+	uint32_t selector, low, high;
+	bool found;
+
+	if (!emulate_load_rm(e, 2, &selector))
+		return false;
+	found = !selector_null(selector) && emulate_descriptor(e, selector, &low, &high) && type_answers(high, what) &&
+		visible(e, selector, high);
+	if (found && what == LAR)
+		emulate_set_reg(e, e->insn->reg, e->insn->opsize, high & 0x00ffff00);
+	if (found && what == LSL)
+		emulate_set_reg(e, e->insn->reg, e->insn->opsize, emulate_segment(selector, low, high).limit);
+	emulate_change_flags(e, found ? FLAG_ZF : 0, FLAG_ZF);
+	return emulate_done(e);
+}
+
+/* SGDT, SIDT, SLDT, STR and SMSW show registers that only the machine has. */
+bool emulate_system_read(struct emulation *e)
+{
+	const struct insn *in = e->insn;
+
+	if (in->op == LAR || in->op == LSL)
+		return inquire(e, in->op);
+	if (in->op == 0 && (in->reg == VERR || in->reg == VERW))
+		return inquire(e, in->reg);
+	return emulate_privileged(e);
+}
