@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* commands.h - the subcommands, and what they return to the shell. */
+#ifndef KENNEL_KENNEL_COMMANDS_H
+#define KENNEL_KENNEL_COMMANDS_H
+
+struct options;
+
+enum {
+	STATUS_OK = 0,		/* the guest powered off */
+	STATUS_TROUBLE = 1,	/* wrong usage, or trouble on the host */
+	STATUS_CRASHED = 2,	/* the guest's trouble */
+	STATUS_TIMEOUT = 124,	/* as timeout(1) says it */
+};
+
+/** run - run one guest until it ends; returns an exit status */
+int run(const struct options *options);
+
+/** doctor - look at this host, print what is there and what to do about the rest; STATUS_TROUBLE if no guest can run */
+int doctor(void);
+
+#endif

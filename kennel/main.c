@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - kennel: a subcommand, then its own affairs.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "host/message.h"
+#include "kennel/commands.h"
+#include "kennel/options.h"
+
+#ifndef KENNEL_VERSION
+#define KENNEL_VERSION "unknown"
+#endif
+
+static int print_version(void)
+{
+	printf("kennel %s\n", KENNEL_VERSION);
+	return STATUS_OK;
+}
+
+static void print_usage(FILE *to)
+{
+	fprintf(to, "usage: kennel run [OPTION...] KERNEL [-- KERNEL-PARAMETER...]\n"
+		    "       kennel doctor\n"
+		    "       kennel help | --help | --version\n");
+}
+
+static int print_help(void)
+{
+	print_usage(stdout);
+	printf("\nRun an i386 Linux kernel with lguest guest support as an ordinary process, without hardware virtualization.\n"
+	       "KERNEL is a vmlinux or a bzImage. On a terminal, Ctrl-A x ends the guest and Ctrl-A ? lists the other keys.\n\n"
+	       "Options of run:\n");
+	options_print();
+	printf("\nExit status: 0 the guest powered off, 1 wrong usage or trouble on the host, 2 the guest crashed, 124 timeout.\n");
+	return STATUS_OK;
+}
+
+static int run_command(int argc, char **argv)
+{
+	struct options options;
+	struct error error;
+	int status;
+
+	if (options_parse(&options, argc, argv, &error)) {
+		message_error("%s", error.text);
+		status = STATUS_TROUBLE;
+	} else if (options.help) {
+		status = print_help();
+	} else if (options.version) {
+		status = print_version();
+	} else {
+		status = run(&options);
+	}
+	options_free(&options);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	const char *command = argc > 1 ? argv[1] : "";
+
+	if (!strcmp(command, "run"))
+		return run_command(argc - 1, argv + 1);
+	if (!strcmp(command, "doctor"))
+		return doctor();
+	if (!strcmp(command, "help") || !strcmp(command, "--help") || !strcmp(command, "-h"))
+		return print_help();
+	if (!strcmp(command, "version") || !strcmp(command, "--version"))
+		return print_version();
+	if (*command)
+		message_error("there is no command \"%s\"", command);
+	print_usage(stderr);
+	return STATUS_TROUBLE;
+}

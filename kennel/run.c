@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run.c - one guest, from its files to its exit status.
+ *
+ * This thread becomes the processor's; everything on the host happens on the event loop's. What may be wrong with the user's
+ * files is found before the terminal is touched.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/clock.h"
+#include "host/console.h"
+#include "host/disk.h"
+#include "host/loop.h"
+#include "host/message.h"
+#include "host/random.h"
+#include "host/slirp.h"
+#include "host/tap.h"
+#include "host/tty.h"
+#include "kennel/commands.h"
+#include "kennel/options.h"
+#include "kennel/sandbox.h"
+#include "machine/boot/params.h"
+#include "machine/machine.h"
+#include "machine/trace.h"
+
+/* Why run() of the machine was stopped from outside. */
+enum reason { REASON_NONE, REASON_QUIT, REASON_TIMEOUT, REASON_SIGNAL };
+
+struct session {
+	const struct options *options;
+	struct kernel kernel;
+	struct file_view initrd;
+	struct loop *loop;
+	struct machine *machine;
+	struct loop_timer timer;
+	struct block_backend *disks[DISKS_MAX];
+	struct net_backend *nets[NETS_MAX];
+	struct machine_devices devices;
+	_Atomic int reason;
+	_Atomic int signo;
+};
+
+static void stop(struct session *s, enum reason reason)
+{
+	int none = REASON_NONE;
+
+	atomic_compare_exchange_strong(&s->reason, &none, reason);
+	if (s->machine)
+		s->machine->ops->stop(s->machine);
+}
+
+static void on_quit(void *opaque)
+{
+	stop(opaque, REASON_QUIT);
+}
+
+static void on_timeout(void *opaque)
+{
+	stop(opaque, REASON_TIMEOUT);
+}
+
+static void on_signal(void *opaque, int signo)
+{
+	struct session *s = opaque;
+
+	atomic_store(&s->signo, signo);
+	stop(s, REASON_SIGNAL);
+}
+
+/* --- set-up: each step returns 0, or a negative errno and a sentence ----------------------------------------------------- */
+
+static int open_files(struct session *s, struct error *error)
+{
+	const struct options *o = s->options;
+	int err = command_line_check(o->command_line, error);
+
+	if (!err)
+		err = kernel_open(&s->kernel, o->kernel, error);
+	if (!err && o->initrd)
+		err = file_open(&s->initrd, o->initrd, "initrd", error);
+	if (err)
+		return err;
+	message_verbose("%s: Linux %s%s%s", o->kernel, *s->kernel.version ? s->kernel.version : "(unknown version)",
+			s->kernel.packed ? ", packed with " : "", s->kernel.packed ? s->kernel.packed : "");
+	return 0;
+}
+
+static int open_disks(struct session *s, struct error *error)
+{
+	for (unsigned int i = 0; i < s->options->disk_count; i++) {
+		const struct disk_option *disk = &s->options->disks[i];
+
+		s->disks[i] = disk_open(s->loop, disk->path, disk->read_only, DISK_AUTO, error);
+		if (!s->disks[i])
+			return -EIO;
+	}
+	s->devices.disks = s->disks;
+	s->devices.disk_count = s->options->disk_count;
+	return 0;
+}
+
+static struct net_backend *open_net(struct loop *loop, const char *net, struct error *error)
+{
+	if (!strncmp(net, "tap=", 4))
+		return tap_open(loop, net + 4, error);
+	return slirp_open(loop, net[4] ? net + 5 : NULL, error);
+}
+
+static int open_nets(struct session *s, struct error *error)
+{
+	for (unsigned int i = 0; i < s->options->net_count; i++) {
+		s->nets[i] = open_net(s->loop, s->options->nets[i], error);
+		if (!s->nets[i])
+			return -EIO;
+	}
+	s->devices.nets = s->nets;
+	s->devices.net_count = s->options->net_count;
+	return 0;
+}
+
+static int open_entropy(struct session *s, struct error *error)
+{
+	s->devices.entropy = random_open(error);
+	return s->devices.entropy ? 0 : -EIO;
+}
+
+static int open_console(struct session *s, struct error *error)
+{
+	switch (s->options->console) {
+	case CONSOLE_STDIO:
+		s->devices.console = console_stdio_open(s->loop, on_quit, s, error);
+		break;
+	case CONSOLE_PTY:
+		s->devices.console = console_pty_open(s->loop, error);
+		break;
+	case CONSOLE_NONE:
+		s->devices.console = console_none_open(error);
+		break;
+	}
+	return s->devices.console ? 0 : -EIO;
+}
+
+static int take_signals(struct session *s, struct error *error)
+{
+	static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		struct sigaction old;
+		int err;
+
+		/* nohup and background jobs of a shell without job control: what is ignored stays ignored. */
+		if (!sigaction(ends[i], NULL, &old) && old.sa_handler == SIG_IGN)
+			continue;
+		err = loop_signal(s->loop, ends[i], on_signal, s);
+		if (err)
+			return error_errno(error, -err, "cannot wait for signals");
+	}
+	return 0;
+}
+
+static int create_machine(struct session *s, struct error *error)
+{
+	const struct options *o = s->options;
+	const struct machine_ops *ops = machine_find(o->machine, &s->kernel, error);
+	struct machine_config config = {
+		.kernel = &s->kernel,
+		.initrd = o->initrd ? &s->initrd : NULL,
+		.command_line = o->command_line,
+		.memory = o->memory,
+		.trace = o->trace,
+		.devices = s->devices,
+	};
+
+	if (!ops)
+		return -ENOEXEC;
+	s->machine = ops->create(&config, error);
+	return s->machine ? 0 : -EIO;
+}
+
+/* Is the kernel for any machine, before the terminal becomes raw? */
+static int check_kernel(struct session *s, struct error *error)
+{
+	return machine_find(s->options->machine, &s->kernel, error) ? 0 : -ENOEXEC;
+}
+
+static int create_loop(struct session *s, struct error *error)
+{
+	s->loop = loop_create(error);
+	return s->loop ? 0 : -EIO;
+}
+
+static int start_timeout(struct session *s, struct error *error)
+{
+	if (!s->options->timeout_ns)
+		return 0;
+	s->timer = (struct loop_timer){.expired = on_timeout, .opaque = s};
+	loop_timer_set(s->loop, &s->timer, clock_monotonic_ns() + s->options->timeout_ns);
+	return 0;
+}
+
+static int start_loop(struct session *s, struct error *error)
+{
+	return loop_start(s->loop, error);
+}
+
+static int enter_sandbox(struct session *s, struct error *error)
+{
+	return s->options->no_sandbox ? 0 : sandbox_enter(error);
+}
+
+static int set_up(struct session *s, struct error *error)
+{
+	static int (*const steps[])(struct session *s, struct error *error) = {
+		open_files, check_kernel, create_loop, take_signals, open_disks, open_nets, open_entropy, open_console, create_machine,
+		start_timeout, start_loop, enter_sandbox,
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !err; i++)
+		err = steps[i](s, error);
+	return err;
+}
+
+/* --- the run ------------------------------------------------------------------------------------------------------------- */
+
+static int run_machine(struct session *s, enum machine_end *end, struct error *error)
+{
+	struct machine *machine = s->machine;
+	int err = 0;
+
+	do {
+		*end = machine->ops->run(machine);
+		if (*end != MACHINE_RESTART || s->options->no_reboot)
+			break;
+		message_verbose("the guest restarts%s%s", *machine->last_words.text ? ": " : "", machine->last_words.text);
+		err = machine->ops->reset(machine, error);
+	} while (!err && atomic_load(&s->reason) == REASON_NONE);
+	return err;
+}
+
+/* What a guest said on a console that nobody saw. */
+static void print_tail(struct session *s)
+{
+	char tail[2048];
+	size_t len;
+
+	if (s->options->console == CONSOLE_STDIO)
+		return;
+	len = console_tail(s->devices.console, tail, sizeof(tail));
+	if (len)
+		fprintf(stderr, "%.*s%s", (int)len, tail, tail[len - 1] == '\n' ? "" : "\n");
+}
+
+static int status_of(struct session *s, enum machine_end end)
+{
+	switch (end) {
+	case MACHINE_CRASHED:
+		print_tail(s);
+		message_error("the guest crashed: %s", s->machine->last_words.text);
+		return STATUS_CRASHED;
+	case MACHINE_HALTED:
+		message_info("the guest halted");
+		return STATUS_OK;
+	case MACHINE_POWEROFF:
+		return STATUS_OK;
+	case MACHINE_RESTART:
+	case MACHINE_STOPPED:
+		break;
+	}
+	switch (atomic_load(&s->reason)) {
+	case REASON_TIMEOUT:
+		message_error("the guest did not end within %g seconds", (double)s->options->timeout_ns / 1e9);
+		return STATUS_TIMEOUT;
+	case REASON_SIGNAL:
+		return 128 + atomic_load(&s->signo);
+	default:
+		return STATUS_OK;
+	}
+}
+
+static void tear_down(struct session *s)
+{
+	/* Backends are closed with the machine, and need a loop that stands still. */
+	if (s->loop)
+		loop_stop(s->loop);
+	if (s->machine)
+		s->machine->ops->destroy(s->machine);
+	tty_release();
+	if (s->loop)
+		loop_destroy(s->loop);
+	file_close(&s->initrd);
+	kernel_close(&s->kernel);
+}
+
+/* So that a shell sees what it sent: end the way the signal ends a process. */
+static void end_by_signal(int signo)
+{
+	signal(signo, SIG_DFL);
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, signo);
+	raise(signo);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+int run(const struct options *options)
+{
+	struct session s = {.options = options};
+	enum machine_end end = MACHINE_STOPPED;
+	struct error error = {""};
+	int status, err, signo;
+
+	message_set_verbose(options->verbose);
+	err = set_up(&s, &error);
+	if (!err) {
+		err = run_machine(&s, &end, &error);
+		tty_restore();
+		if (options->trace & TRACE_STATS)
+			s.machine->ops->print_stats(s.machine);
+	}
+	status = err ? STATUS_TROUBLE : status_of(&s, end);
+	if (err)
+		message_error("%s", error.text);
+	signo = atomic_load(&s.reason) == REASON_SIGNAL ? atomic_load(&s.signo) : 0;
+	tear_down(&s);
+	if (signo && end == MACHINE_STOPPED)
+		end_by_signal(signo);
+	return status;
+}

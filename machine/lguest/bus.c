@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bus.c - the devices of this machine, and the calls that reach them.
+ *
+ * Device code runs under the I/O lock, on this thread for a doorbell and on the event loop's for everything else.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "host/loop.h"
+#include "machine/lguest/lguest.h"
+
+static void raise_irq(void *opaque, unsigned int irq)
+{
+	lguest_raise(opaque, irq);
+}
+
+static int attach(struct lguest *m, struct virtio_dev *dev, const char *what, struct error *error)
+{
+	const char *reason;
+
+	if (!dev)
+		return error_set(error, ENOMEM, "no memory for a %s device", what);
+	m->devices[m->device_count++] = dev;
+	if (lguest_page_add(&m->bus, dev, &reason) < 0)
+		return error_set(error, ENOSPC, "no room for another %s device: %s", what, reason);
+	return 0;
+}
+
+static int attach_all(struct lguest *m, const struct machine_devices *d, struct error *error)
+{
+	unsigned int wanted = d->disk_count + d->net_count + !!d->entropy + !!d->console;
+	int err = 0;
+
+	if (wanted > LGUEST_MAX_DEVICES)
+		return error_set(error, ENOSPC, "too many devices: %u, at most %d are possible", wanted, LGUEST_MAX_DEVICES);
+	for (unsigned int i = 0; i < d->disk_count && !err; i++)
+		err = attach(m, block_device_create(d->disks[i]), "disk", error);
+	for (unsigned int i = 0; i < d->net_count && !err; i++)
+		err = attach(m, net_device_create(d->nets[i]), "network", error);
+	if (d->entropy && !err)
+		err = attach(m, rng_device_create(d->entropy), "entropy", error);
+	/* Last: a guest without an I/O-APIC driver has only 15 interrupts for devices (lguest-pitfalls, C12). */
+	if (d->console && !err)
+		err = attach(m, console_device_create(d->console), "console", error);
+	m->console = d->console;
+	return err;
+}
+
+int lguest_bus_create(struct lguest *m, const struct machine_devices *devices, struct error *error)
+{
+	int err;
+
+	m->mem = (struct virtio_mem){.base = m->ram.base, .start = 0, .size = (uint64_t)m->ram.pages * PAGE};
+	io_lock();
+	if (lguest_page_init(&m->bus, &m->mem, m->ram_bytes, m->mem.size, raise_irq, m) < 0)
+		err = error_set(error, EINVAL, "the device page does not fit behind guest memory");
+	else
+		err = attach_all(m, devices, error);
+	io_unlock();
+	m->memory_bytes = (uint32_t)lguest_page_end(&m->bus);
+	return err;
+}
+
+void lguest_bus_restart(struct lguest *m)
+{
+	lguest_page_restart(&m->bus);
+}
+
+void lguest_bus_destroy(struct lguest *m)
+{
+	io_lock();
+	for (unsigned int i = 0; i < m->device_count; i++)
+		virtio_dev_destroy(m->devices[i]);
+	m->device_count = 0;
+	io_unlock();
+}
+
+/* Before its console driver is up the kernel prints by NOTIFY of a string, on its stack: consume it now (lguest-pitfalls, I5). */
+static void early_print(struct lguest *m, uint32_t address)
+{
+	struct virtio_iov iov;
+
+	if (address >= m->ram_bytes) {
+		lguest_kill(m, "NOTIFY of %#x, which is no queue, no device, and not in memory", address);
+		return;
+	}
+	iov.base = m->ram.base + address;
+	iov.len = strnlen(iov.base, m->ram_bytes - address);
+	if (m->console && iov.len)
+		m->console->ops->write(m->console, &iov, 1);
+}
+
+void lguest_notify_cold(struct lguest *m, uint32_t address)
+{
+	cpu_fpu_release(m->cpu);
+	io_lock();
+	if (m->trace & TRACE_NOTIFY)
+		trace_line("notify %#x", address);
+	if (!lguest_page_notify(&m->bus, address))
+		early_print(m, address);
+	io_unlock();
+	cpu_fpu_acquire(m->cpu);
+}

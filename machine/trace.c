@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine/trace.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct {
+	const char *name;
+	uint32_t bit;
+} names[] = {
+	{"hypercall", TRACE_HYPERCALL}, {"irq", TRACE_IRQ},       {"fault", TRACE_FAULT}, {"undefined", TRACE_UNDEFINED},
+	{"privileged", TRACE_PRIVILEGED}, {"notify", TRACE_NOTIFY}, {"stats", TRACE_STATS}, {"all", ~0u},
+};
+
+int trace_parse(const char *list, uint32_t *bits, struct error *error)
+{
+	*bits = 0;
+	while (*list) {
+		size_t len = strcspn(list, ","), i;
+
+		for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (strlen(names[i].name) == len && !strncmp(list, names[i].name, len))
+				break;
+		if (i == sizeof(names) / sizeof(names[0]))
+			return error_set(error, EINVAL, "--trace: there is no \"%.*s\"; choose from hypercall, irq, fault, undefined, "
+					 "privileged, notify, stats, all", (int)len, list);
+		*bits |= names[i].bit;
+		list += len;
+		list += *list == ',';
+	}
+	return 0;
+}
+
+void trace_line(const char *format, ...)
+{
+	char line[256] = "trace: ";
+	size_t start = strlen(line), len;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(line + start, sizeof(line) - start - 1, format, args);
+	va_end(args);
+	len = start + (n < 0 ? 0 : (size_t)n);
+	if (len > sizeof(line) - 2)
+		len = sizeof(line) - 2;
+	line[len++] = '\n';
+	if (write(STDERR_FILENO, line, len) < 0)
+		return;
+}
