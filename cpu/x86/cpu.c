@@ -86,8 +86,8 @@ void cpu_destroy(struct cpu *cpu)
 
 void cpu_kick(struct cpu *cpu)
 {
-	atomic_store_explicit(&cpu->kick, 1, memory_order_seq_cst);
-	syscall(SYS_tgkill, getpid(), cpu->thread, fault_kick_signal());
+	if (!atomic_exchange_explicit(&cpu->kick, 1, memory_order_seq_cst))
+		syscall(SYS_tgkill, getpid(), cpu->thread, fault_kick_signal());
 }
 
 uint32_t *cpu_gpr(struct cpu *cpu)
@@ -140,47 +140,4 @@ const struct cpu_ops *cpu_ops(struct cpu *cpu, void **opaque)
 const struct cpu_stats *cpu_stats(const struct cpu *cpu)
 {
 	return &cpu->stats;
-}
-
-/* A flat segment as interrupt delivery loads it: what the machine's gates and stack selectors mean. */
-static int load_flat(struct cpu *cpu, unsigned s, uint32_t selector)
-{
-	uint32_t low, high;
-	struct segment seg = { .sel = selector, .limit = 0xffffffff };
-
-	if (!cpu->ops->descriptor(cpu->opaque, selector, &low, &high))
-		return -1;
-	seg.attr = high & 0x00f0ff00;
-	cpu_set_segment(cpu, s, &seg);
-	return 0;
-}
-
-int cpu_push_frame(struct cpu *cpu, uint32_t cs, uint32_t eip, uint32_t ss, uint32_t esp, uint32_t eflags, const uint32_t *error,
-		   struct cpu_fault *fault)
-{
-	bool inner = cpu->cpl > (cs & 3);
-	uint32_t words[6], count = 0;
-	uint32_t top = inner ? esp : cpu->gpr[R_ESP];
-	int vector;
-
-	if (error)
-		words[count++] = *error;
-	words[count++] = cpu->eip;
-	words[count++] = cpu->selector[S_CS];
-	words[count++] = eflags;
-	if (inner) {
-		words[count++] = cpu->gpr[R_ESP];
-		words[count++] = cpu->selector[S_SS];
-	}
-	vector = cpu_write(cpu, top - 4 * count, words, 4 * count, false, fault);
-	if (vector)
-		return vector;
-	cpu->gpr[R_ESP] = top - 4 * count;
-	if (inner || (cpu->selector[S_CS] & 0xffff) != cs)
-		load_flat(cpu, S_CS, cs);
-	if (inner)
-		load_flat(cpu, S_SS, ss);
-	cpu->eip = eip;
-	cpu->system_flags &= ~(uint32_t)(FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM);
-	return 0;
 }

@@ -11,6 +11,7 @@
 #include "cpu/x86/fpu.h"
 #include "cpu/x86/jump.h"
 #include "cpu/x86/mmu.h"
+#include "cpu/x86/ring.h"
 #include "cpu/x86/translate.h"
 #include "cpu/x86/window.h"
 
@@ -124,6 +125,8 @@ static uint32_t follow_link(struct cpu *cpu, uint32_t number)
 static bool run_emulated(struct cpu *cpu, const struct insn *insn)
 {
 	cpu->stats.emulated++;
+	if (insn->action == ACT_IRET && ring_iret(cpu, insn))
+		return true;
 	if (insn->action == ACT_FPU_ENV)
 		return fpu_store_environment(cpu, insn, &cpu->exit);
 	return emulate(cpu, insn, &cpu->exit);

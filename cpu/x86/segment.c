@@ -8,15 +8,7 @@
  */
 #include "cpu/x86/segment.h"
 
-enum { ATTR_TYPE = 0xf << 8, ATTR_CODE = 8 << 8, ATTR_WRITABLE = 2 << 8, ATTR_CONFORMING = 4 << 8, ATTR_S = 1 << 12, ATTR_P = 1 << 15,
-       ATTR_G = 1 << 23, ATTR_KEPT = 0x00f0ff00 };
-
 enum { NULL_DESCRIPTOR = 1, TABLE_DATA = 0, TABLE_ANY = 1 };
-
-static unsigned dpl_of(uint32_t attr)
-{
-	return attr >> 13 & 3;
-}
 
 static bool is_flat(const struct segment *seg)
 {
@@ -61,12 +53,15 @@ static unsigned cache_descriptor(struct cpu *cpu, const struct segment *seg)
 	if (!seg->attr)
 		return NULL_DESCRIPTOR;
 	for (unsigned i = NULL_DESCRIPTOR + 1; i < DESCRIPTORS; i++)
-		if (in_use(cpu, i) && same_hidden(&cpu->descriptors[i], seg))
+		if (same_hidden(&cpu->descriptors[i], seg))
 			return i;
 	for (;;) {
 		for (unsigned i = NULL_DESCRIPTOR + 1; i < DESCRIPTORS; i++) {
 			if (in_use(cpu, i))
 				continue;
+			for (unsigned k = 0; k < sizeof(cpu->known) / sizeof(cpu->known[0]); k++)
+				if (cpu->known[k].number == i)
+					cpu->known[k].number = 0;
 			cpu->descriptors[i] = *seg;
 			cpu->base_of[i] = (int64_t)((uint8_t *)&cpu->descriptors[i].base - (uint8_t *)cpu);
 			return i;
@@ -127,17 +122,36 @@ static void note_flatness(struct cpu *cpu)
 	cpu->segmented = !flat;
 }
 
-void cpu_set_segment(struct cpu *cpu, unsigned s, const struct segment *seg)
+static void set_register(struct cpu *cpu, unsigned s, uint32_t selector, unsigned number)
 {
-	unsigned number = cache_descriptor(cpu, seg);
+	bool change = cpu->hidden[s] != number;
 
-	cpu->selector[s] = seg->sel & 0xffff;
+	cpu->selector[s] = selector & 0xffff;
 	cpu->hidden[s] = number;
 	cpu->base_at[s] = cpu->base_of[number];
 	if (s == S_CS)
-		set_cpl(cpu, seg->sel & 3);
-	if (s <= S_DS)
+		set_cpl(cpu, selector & 3);
+	if (s <= S_DS && change)
 		note_flatness(cpu);
+}
+
+void cpu_set_segment(struct cpu *cpu, unsigned s, const struct segment *seg)
+{
+	set_register(cpu, s, seg->sel, cache_descriptor(cpu, seg));
+}
+
+void segment_load(struct cpu *cpu, unsigned s, uint32_t selector, uint32_t low, uint32_t high)
+{
+	unsigned k = selector >> 3 & 31;
+	struct segment seg = { .sel = selector };
+
+	if (!cpu->known[k].number || cpu->known[k].low != low || cpu->known[k].high != high) {
+		describe(&seg, low, high);
+		cpu->known[k].low = low;
+		cpu->known[k].high = high;
+		cpu->known[k].number = (uint8_t)cache_descriptor(cpu, &seg);
+	}
+	set_register(cpu, s, selector, cpu->known[k].number);
 }
 
 const struct segment *cpu_segment(const struct cpu *cpu, unsigned s)
@@ -170,7 +184,7 @@ static int check_stack(const struct cpu *cpu, uint32_t selector, uint32_t attr, 
 {
 	unsigned cpl = cpu->cpl;
 
-	if ((selector & 3) != cpl || dpl_of(attr) != cpl || attr & ATTR_CODE || !(attr & ATTR_WRITABLE))
+	if ((selector & 3) != cpl || attr_dpl(attr) != cpl || attr & ATTR_CODE || !(attr & ATTR_WRITABLE))
 		return refuse(error, selector, TRAP_GP);
 	return attr & ATTR_P ? 0 : refuse(error, selector, TRAP_SS);
 }
@@ -182,7 +196,7 @@ static int check_data(const struct cpu *cpu, uint32_t selector, uint32_t attr, u
 
 	if (code && !(attr & ATTR_WRITABLE))	/* the same bit: readable */
 		return refuse(error, selector, TRAP_GP);
-	if (!(code && attr & ATTR_CONFORMING) && (rpl > dpl_of(attr) || cpl > dpl_of(attr)))
+	if (!(code && attr & ATTR_CONFORMING) && (rpl > attr_dpl(attr) || cpl > attr_dpl(attr)))
 		return refuse(error, selector, TRAP_GP);
 	return attr & ATTR_P ? 0 : refuse(error, selector, TRAP_NP);
 }
@@ -205,13 +219,12 @@ int cpu_load_segment(struct cpu *cpu, unsigned s, uint32_t selector, uint32_t *e
 	vector = s == S_SS ? check_stack(cpu, selector, high, error) : check_data(cpu, selector, high, error);
 	if (vector)
 		return vector;
-	describe(&seg, low, high);
-	cpu_set_segment(cpu, s, &seg);
-	if (high & ATTR_CODE || (selector & 3) > dpl_of(high))
+	segment_load(cpu, s, selector, low, high);
+	if (high & ATTR_CODE || (selector & 3) > attr_dpl(high))
 		return 0;
-	if (is_flat(&seg) && high & ATTR_WRITABLE && (s == S_DS || s == S_ES))
-		make_loadable(cpu, TABLE_DATA, selector, cpu->hidden[s], dpl_of(high));
+	if (is_flat(&cpu->descriptors[cpu->hidden[s]]) && high & ATTR_WRITABLE && (s == S_DS || s == S_ES))
+		make_loadable(cpu, TABLE_DATA, selector, cpu->hidden[s], attr_dpl(high));
 	else if (s == S_FS || s == S_GS)
-		make_loadable(cpu, TABLE_ANY, selector, cpu->hidden[s], dpl_of(high));
+		make_loadable(cpu, TABLE_ANY, selector, cpu->hidden[s], attr_dpl(high));
 	return 0;
 }

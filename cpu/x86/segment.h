@@ -4,7 +4,21 @@
 
 #include "cpu/x86/state.h"
 
+/* Bits of a descriptor's high dword, and of struct segment.attr. */
+enum {
+	ATTR_TYPE = 0xf << 8, ATTR_CODE = 8 << 8, ATTR_CONFORMING = 4 << 8, ATTR_WRITABLE = 2 << 8 /* of code: readable */,
+	ATTR_S = 1 << 12, ATTR_P = 1 << 15, ATTR_G = 1 << 23, ATTR_KEPT = 0x00f0ff00,
+};
+
+static inline unsigned attr_dpl(uint32_t attr)
+{
+	return attr >> 13 & 3;
+}
+
 /** segment_reset - all selectors null, CPL 0. */
 void segment_reset(struct cpu *cpu);
+
+/** segment_load - load a segment register from a descriptor that has passed its checks. CS sets CPL to the selector's RPL. */
+void segment_load(struct cpu *cpu, unsigned s, uint32_t selector, uint32_t low, uint32_t high);
 
 #endif

@@ -92,6 +92,10 @@ struct cpu {
 		uint8_t table, number, max_cpl;
 	} loadables[16];		/* what loadable[][] holds, and for whom */
 	unsigned loadable_count;
+	struct {
+		uint32_t low, high;
+		uint8_t number;		/* 0: nothing remembered */
+	} known[32];			/* by selector: which cached descriptor its last contents became */
 	struct segment segment_views[S_COUNT];	/* cpu_segment()'s answer */
 	uint32_t system_flags;		/* TF IF IOPL NT RF VM AC ID: never in the host's flags */
 	bool user;			/* CPL is 3 */

@@ -9,22 +9,25 @@
 #include "cpu/x86/address.h"
 #include "cpu/x86/translate.h"
 
-/* Registers: r8d = target. Leaves through the table, or to C. */
+/*
+ * Registers: r8d = target. Leaves through the table, or to C. A kick may put another table in force at any point: the host address
+ * is read before the EIP that vouches for it, so that a mixed pair never matches, and fault.c knows that r11 holds it.
+ */
 static void emit_lookup(struct emit *e)
 {
 	uint8_t *hit;
 
 	emit32(e, 0xc8b70f45);			/* movzx r9d, r8w */
+	emit32(e, 0xce5c8b47), emit8(e, 0x04);	/* mov r11d, [r14 + r9*8 + 4]: host code */
 	emit32(e, 0xce148b47);			/* mov r10d, [r14 + r9*8]: minus EIP */
-	emit32(e, 0xce4c8b47), emit8(e, 0x04);	/* mov r9d, [r14 + r9*8 + 4]: host code */
-	emit_mov64(e, H_R11, H_ECX);
+	emit_mov64(e, H_R9, H_ECX);
 	emit32(e, 0x020c8d43);			/* lea ecx, [r10 + r8] */
 	hit = emit_short(e, OP_JRCXZ);
-	emit_mov64(e, H_ECX, H_R11);
+	emit_mov64(e, H_ECX, H_R9);
 	emit_jmp_field(e, CPU_EXITS + 8 * REASON_INDIRECT);
 	emit_here(e, hit);
-	emit_mov64(e, H_ECX, H_R11);
-	emit_jmp_reg(e, H_R9);
+	emit_mov64(e, H_ECX, H_R9);
+	emit_jmp_reg(e, H_R11);
 }
 
 /* The same for a target known now. */
@@ -33,17 +36,17 @@ static void emit_lookup_known(struct emit *e, uint32_t target)
 	uint32_t entry = (target & 0xffff) * 8;
 	uint8_t *hit;
 
+	emit8(e, 0x45), emit8(e, 0x8b), emit_modrm_disp(e, H_R11, H_R14, (int32_t)entry + 4);
 	emit8(e, 0x45), emit8(e, 0x8b), emit_modrm_disp(e, H_R10, H_R14, (int32_t)entry);
-	emit8(e, 0x45), emit8(e, 0x8b), emit_modrm_disp(e, H_R9, H_R14, (int32_t)entry + 4);
-	emit_mov64(e, H_R11, H_ECX);
+	emit_mov64(e, H_R9, H_ECX);
 	emit_lea(e, H_ECX, H_R10, (int32_t)target);
 	hit = emit_short(e, OP_JRCXZ);
-	emit_mov64(e, H_ECX, H_R11);
+	emit_mov64(e, H_ECX, H_R9);
 	emit_mov_imm(e, H_R8, target);
 	emit_jmp_field(e, CPU_EXITS + 8 * REASON_INDIRECT);
 	emit_here(e, hit);
-	emit_mov64(e, H_ECX, H_R11);
-	emit_jmp_reg(e, H_R9);
+	emit_mov64(e, H_ECX, H_R9);
+	emit_jmp_reg(e, H_R11);
 }
 
 static bool chainable(const struct translation *t, uint32_t target)
