@@ -187,7 +187,7 @@ void block_insert(struct cpu *cpu, struct block *block)
 	block->hash_next = *head;
 	*head = block_index(cache, block);
 	enter_frame(cpu, block, 0, block->physical >> PAGE_SHIFT);
-	if (block->second)
+	if (block->second && block->second != block->physical >> PAGE_SHIFT)	/* one frame may follow itself */
 		enter_frame(cpu, block, 1, block->second);
 	cpu->stats.blocks++;
 	cpu->stats.block_bytes += block->guest_len;

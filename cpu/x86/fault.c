@@ -142,7 +142,7 @@ static bool in_guard(const struct cpu *cpu, uint64_t host)
 {
 	uint64_t window = (uint64_t)(uintptr_t)cpu->window;
 
-	return host - (window - PAGE_SIZE) < PAGE_SIZE || host - (window + (1ull << 32)) < PAGE_SIZE;
+	return host - (window - WINDOW_GUARD) < WINDOW_GUARD || host - (window + (1ull << 32)) < WINDOW_GUARD;
 }
 
 static bool segv(struct cpu *cpu, const struct block *block, greg_t *regs, const siginfo_t *info)

@@ -59,6 +59,13 @@ static bool fxsave(struct cpu *cpu, uint32_t address, struct cpu_fault *fault)
 	return !cpu_write(cpu, address, image.bytes, FXSAVE_32BIT, cpu->user, fault);
 }
 
+/* All that FNSTENV changes. With every exception masked none is pending: no ES, no B. (FLDCW would wait, and raise #MF here.) */
+static void mask_exceptions(struct fpu_image *image)
+{
+	*(uint16_t *)(image->bytes + 0) |= 0x3f;
+	*(uint16_t *)(image->bytes + 2) &= 0x7f7f;
+}
+
 /* The 28 bytes of a 32-bit protected-mode environment, or the 14 of a 16-bit one, are at the start of what FNSAVE stores. */
 static bool fnsave(struct cpu *cpu, const struct insn *insn, uint32_t address, struct cpu_fault *fault)
 {
@@ -76,10 +83,9 @@ static bool fnsave(struct cpu *cpu, const struct insn *insn, uint32_t address, s
 		*(uint16_t *)(image.bytes + 24) = (uint16_t)cpu->selector[S_DS];
 	}
 	if (!cpu_write(cpu, address, image.bytes, environment + (all ? 80 : 0), cpu->user, fault)) {
-		if (!all) {	/* FNSTENV changes nothing but the exception masks */
-			uint16_t control = *(uint16_t *)before.bytes | 0x3f;
-
-			__asm__ volatile("fxrstor64 %0; fldcw %1" : : "m"(before), "m"(control));
+		if (!all) {
+			mask_exceptions(&before);
+			__asm__ volatile("fxrstor64 %0" : : "m"(before));
 		}
 		return true;
 	}

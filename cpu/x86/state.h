@@ -127,6 +127,7 @@ struct cpu {
 	uint32_t kernel_base;
 	uint32_t linear_limit;
 	unsigned map_count, map_limit;
+	bool distrust;			/* some slot is distrusted */
 	uint8_t *gs;			/* what the host's gs base holds */
 	struct {
 		uint32_t page[128];

@@ -261,24 +261,31 @@ static void emit_exits(struct translation *t)
  */
 enum fetched { FETCH_OK, FETCH_END, FETCH_FAULT };
 
-static enum fetched fetch(struct translation *t, uint32_t physical, bool first, uint8_t straddle[16], struct cpu_fault *fault)
+/* Guest RAM is read once: a device may be writing to it. What is decoded, emitted and remembered is this copy. */
+static void copy_code(struct translation *t, uint32_t physical, uint32_t from, uint32_t to)
 {
-	struct cpu *cpu = t->cpu;
+	const volatile uint8_t *code = t->cpu->ram.base + physical;
+
+	for (uint32_t i = from; i < to; i++)
+		t->bytes[i] = code[i - from];
+}
+
+static enum fetched fetch(struct translation *t, uint32_t physical, bool first, struct cpu_fault *fault)
+{
 	uint32_t left = PAGE_SIZE - (physical & PAGE_MASK);
 	uint32_t next;
 	int result;
 
-	t->bytes = cpu->ram.base + physical;
+	t->bytes = t->source + (t->eip - t->block->eip);
+	copy_code(t, physical, 0, left < 16 ? left : 16);
 	result = decode(t->bytes, left < 15 ? left : 15, &t->insn);
 	if (result == DECODE_MORE && left < 15) {
 		if (!first)
 			return FETCH_END;
-		if (mmu_fetch(cpu, t->eip + left, &next, fault))
+		if (mmu_fetch(t->cpu, t->eip + left, &next, fault))
 			return FETCH_FAULT;
-		for (uint32_t i = 0; i < 16; i++)
-			straddle[i] = i < left ? t->bytes[i] : cpu->ram.base[next + i - left];
-		t->bytes = straddle;
-		result = decode(straddle, 15, &t->insn);
+		copy_code(t, next, left, 16);
+		result = decode(t->bytes, 15, &t->insn);
 		t->block->second = next >> PAGE_SHIFT;
 	}
 	if (result != DECODE_OK) {	/* over 15 bytes */
@@ -307,17 +314,13 @@ static void finish(struct translation *t, const struct point *points, unsigned c
 }
 
 /* A page that is both code and hot data: remember what the bytes were. */
-static void keep_source(struct translation *t, uint32_t physical)
+static void keep_source(struct translation *t)
 {
-	struct block *b = t->block;
-	uint8_t *source = block_note(t->cpu, b->guest_len);
+	uint8_t *source = block_note(t->cpu, t->block->guest_len);
 
-	for (uint32_t i = 0; i < b->guest_len; i++) {
-		uint32_t at = (physical & PAGE_MASK) + i;
-
-		source[i] = t->cpu->ram.base[at < PAGE_SIZE ? physical + i : (b->second << PAGE_SHIFT) + (at & PAGE_MASK)];
-	}
-	b->source = source;
+	for (uint32_t i = 0; i < t->block->guest_len; i++)
+		source[i] = t->source[i];
+	t->block->source = source;
 }
 
 static bool writes_memory(const struct insn *in)
@@ -335,8 +338,8 @@ static bool writes_memory(const struct insn *in)
 struct block *translate(struct cpu *cpu, uint32_t physical, unsigned flags, struct cpu_fault *fault)
 {
 	struct point points[MAX_INSNS];
-	struct translation t = { .cpu = cpu, .eip = cpu->eip, .apart = flags & TRANSLATE_APART };
-	uint8_t straddle[16];
+	uint8_t source[MAX_INSNS * 15 + 16];
+	struct translation t = { .cpu = cpu, .eip = cpu->eip, .source = source, .apart = flags & TRANSLATE_APART };
 	unsigned count = 0, limit = t.apart ? 1 : MAX_INSNS;
 	uint32_t at = physical;
 	bool checked;
@@ -353,7 +356,7 @@ struct block *translate(struct cpu *cpu, uint32_t physical, unsigned flags, stru
 
 		if (count < limit && t.exit_count < MAX_EXITS && (at ^ physical) < PAGE_SIZE &&
 		    t.e.p - cache_write_at(cpu->cache, t.block->host) < MAX_HOST)
-			fetched = fetch(&t, at, !count, straddle, fault);
+			fetched = fetch(&t, at, !count, fault);
 		if (fetched == FETCH_FAULT) {
 			cpu->cache->block_count--;
 			return NULL;
@@ -379,7 +382,7 @@ struct block *translate(struct cpu *cpu, uint32_t physical, unsigned flags, stru
 	}
 	if (checked) {
 		t.block->flags |= BLOCK_CHECKED;
-		keep_source(&t, physical);
+		keep_source(&t);
 	}
 	block_insert(cpu, t.block);
 	return t.block;

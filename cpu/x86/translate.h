@@ -14,7 +14,8 @@ struct translation {
 	struct block *block;
 	struct emit e;
 	uint32_t eip;			/* of the instruction at hand */
-	const uint8_t *bytes;		/* its bytes */
+	uint8_t *source;		/* the block's bytes, as they were read */
+	uint8_t *bytes;			/* this instruction's, within source */
 	struct insn insn;
 	struct {
 		uint8_t *site;		/* displacement to patch, in the writable mapping */

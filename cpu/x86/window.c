@@ -96,6 +96,8 @@ static bool shadow_set(struct slot *slot, uint32_t page, uint32_t entry)
 /* --- changing protections, adjacent pages in one call -------------------------------------------------------------------- */
 
 struct batch {
+	struct cpu *cpu;
+	struct slot *slot;
 	uint8_t *start, *end;
 	int prot;
 };
@@ -105,10 +107,19 @@ static int prot_of(enum page_state state)
 	return state == PAGE_WRITE ? PROT_READ | PROT_WRITE : state == PAGE_READ ? PROT_READ : PROT_NONE;
 }
 
+/* May split a mapping at both ends. If the host refuses, the slot is emptied before the guest runs on. */
+static void protect(struct cpu *cpu, struct slot *slot, uint8_t *at, size_t len, int prot)
+{
+	if (mprotect(at, len, prot))
+		slot->distrusted = cpu->distrust = true;
+	slot->map_count += 2;
+	cpu->map_count += 2;
+}
+
 static void batch_run(struct batch *b)
 {
 	if (b->start != b->end)
-		mprotect(b->start, (size_t)(b->end - b->start), b->prot);
+		protect(b->cpu, b->slot, b->start, (size_t)(b->end - b->start), b->prot);
 	b->start = b->end = NULL;
 }
 
@@ -119,6 +130,8 @@ static void batch_add(struct cpu *cpu, struct batch *b, struct slot *slot, enum 
 	cpu->stats.unmaps++;
 	if (b->end != at || b->prot != prot_of(state)) {
 		batch_run(b);
+		b->cpu = cpu;
+		b->slot = slot;
 		b->start = at;
 		b->prot = prot_of(state);
 	}
@@ -208,9 +221,11 @@ static void compare_kernel_code(struct cpu *cpu, uint32_t page)
 
 /* --- slots ---------------------------------------------------------------------------------------------------------------- */
 
+/* Covers whole mappings, so it frees more than it takes. A window that cannot be closed must not be run in, nor left open. */
 static void hide_everything(uint8_t *from, uint64_t len)
 {
-	mmap(from, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	if (mmap(from, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+		abort();
 }
 
 static void empty_tables(struct slot *slot, uint32_t first, uint32_t last)
@@ -247,6 +262,7 @@ static void empty_slot(struct cpu *cpu, struct slot *slot)
 	cpu->map_count -= slot->map_count;
 	slot->map_count = 0;
 	slot->kernel_stale = false;
+	slot->distrusted = false;
 }
 
 static void free_all_slots(struct cpu *cpu)
@@ -310,7 +326,7 @@ uint32_t window_pgd(const struct cpu *cpu)
 	return cpu->slot->pgd;
 }
 
-/* Reserve a view: 4 GiB at a multiple of 4 GiB, with 4 KiB that nobody maps on both sides. */
+/* Reserve a view: 4 GiB at a multiple of 4 GiB, with a guard on both sides. */
 static uint8_t *reserve_view(void)
 {
 	uint8_t *p = mmap(NULL, 3 * GIB4, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -318,9 +334,9 @@ static uint8_t *reserve_view(void)
 
 	if (p == MAP_FAILED)
 		return NULL;
-	view = (uint8_t *)(((uintptr_t)p + PAGE_SIZE + GIB4 - 1) & ~(GIB4 - 1));
-	munmap(p, (size_t)(view - PAGE_SIZE - p));
-	munmap(view + GIB4 + PAGE_SIZE, (size_t)(p + 3 * GIB4 - (view + GIB4 + PAGE_SIZE)));
+	view = (uint8_t *)(((uintptr_t)p + WINDOW_GUARD + GIB4 - 1) & ~(GIB4 - 1));
+	munmap(p, (size_t)(view - WINDOW_GUARD - p));
+	munmap(view + GIB4 + WINDOW_GUARD, (size_t)(p + 3 * GIB4 - (view + GIB4 + WINDOW_GUARD)));
 	return view;
 }
 
@@ -373,7 +389,7 @@ void window_destroy(struct cpu *cpu)
 		jump_table_destroy(s->table);
 		for (enum view v = VIEW_KERNEL; v < VIEWS; v++)
 			if (s->view[v])
-				munmap(s->view[v] - PAGE_SIZE, GIB4 + 2 * PAGE_SIZE);
+				munmap(s->view[v] - WINDOW_GUARD, GIB4 + 2 * WINDOW_GUARD);
 	}
 	free(cpu->slots);
 	for (unsigned i = 0; i < 1024; i++)
@@ -442,13 +458,9 @@ static void drop_other_frame(struct cpu *cpu, uint32_t page, uint32_t pte)
 	shadow_set(cpu->slot, page, 0);
 }
 
-static void count_maps(struct cpu *cpu, unsigned n)
+/* Give mappings back to the host: those of the slot that has been idle longest, or if there is none, our own. */
+static void make_room(struct cpu *cpu)
 {
-	cpu->slot->map_count += n;
-	cpu->map_count += n;
-	cpu->stats.maps++;
-	if (cpu->map_count < cpu->map_limit)
-		return;
 	struct slot *oldest = oldest_slot(cpu);
 
 	if (oldest && oldest->map_count) {
@@ -457,6 +469,15 @@ static void count_maps(struct cpu *cpu, unsigned n)
 	} else {
 		empty_slot(cpu, cpu->slot);
 	}
+}
+
+static void count_maps(struct cpu *cpu, unsigned n)
+{
+	cpu->slot->map_count += n;
+	cpu->map_count += n;
+	cpu->stats.maps++;
+	if (cpu->map_count >= cpu->map_limit)
+		make_room(cpu);
 }
 
 static void map_run(struct cpu *cpu, enum view view, uint32_t page, uint32_t pte, enum page_state state)
@@ -474,9 +495,13 @@ static void map_run(struct cpu *cpu, enum view view, uint32_t page, uint32_t pte
 	       joins_run(cpu, view, page - (uint32_t)before - 1, pte, -before - 1, state))
 		before++;
 	first = page - (uint32_t)before;
-	mmap(cpu->slot->view[view] + ((size_t)first << PAGE_SHIFT), (size_t)(before + after) << PAGE_SHIFT, prot_of(state),
-	     MAP_SHARED | MAP_FIXED | (before + after <= RUN_USER * 2 ? MAP_POPULATE : 0), cpu->ram.fd,
-	     (off_t)((pte & PTE_FRAME) - ((uint32_t)before << PAGE_SHIFT)));
+	if (mmap(cpu->slot->view[view] + ((size_t)first << PAGE_SHIFT), (size_t)(before + after) << PAGE_SHIFT, prot_of(state),
+		 MAP_SHARED | MAP_FIXED | (before + after <= RUN_USER * 2 ? MAP_POPULATE : 0), cpu->ram.fd,
+		 (off_t)((pte & PTE_FRAME) - ((uint32_t)before << PAGE_SHIFT))) == MAP_FAILED) {
+		hide_everything(cpu->slot->view[view] + ((size_t)first << PAGE_SHIFT), (size_t)(before + after) << PAGE_SHIFT);
+		make_room(cpu);		/* and the guest faults again */
+		return;
+	}
 	for (int i = -before; i < after; i++)
 		note_mapped(cpu, view, page + (uint32_t)i, frame_of(pte) + (uint32_t)i, state);
 	count_maps(cpu, 2);
@@ -490,7 +515,7 @@ static void map_page(struct cpu *cpu, enum view view, uint32_t page, uint32_t pt
 	drop_other_frame(cpu, page, pte);
 	entry = shadow_get(cpu->slot, page);
 	if (state_of(entry, view) != PAGE_NONE) {
-		mprotect(cpu->slot->view[view] + ((size_t)page << PAGE_SHIFT), PAGE_SIZE, prot_of(state));
+		protect(cpu, cpu->slot, cpu->slot->view[view] + ((size_t)page << PAGE_SHIFT), PAGE_SIZE, prot_of(state));
 		note_mapped(cpu, view, page, frame_of(pte), state);
 		return;
 	}
@@ -531,10 +556,8 @@ static void protect_page(struct cpu *cpu, struct slot *slot, uint32_t page, uint
 	for (enum view v = VIEW_KERNEL; v < VIEWS; v++) {
 		if (state_of(entry, v) != PAGE_WRITE)
 			continue;
-		mprotect(slot->view[v] + ((size_t)page << PAGE_SHIFT), PAGE_SIZE, PROT_READ);
+		protect(cpu, slot, slot->view[v] + ((size_t)page << PAGE_SHIFT), PAGE_SIZE, PROT_READ);
 		entry = with_state(entry, v, PAGE_READ);
-		slot->map_count += 2;
-		cpu->map_count += 2;
 	}
 	shadow_set(slot, page, entry);
 }
@@ -623,10 +646,20 @@ static void write_gs(struct cpu *cpu, uint8_t *base)
 	cpu->gs = base;
 }
 
+static void empty_distrusted(struct cpu *cpu)
+{
+	cpu->distrust = false;
+	for (unsigned i = 0; i < cpu->slot_count; i++)
+		if (cpu->slots[i].distrusted)
+			empty_slot(cpu, &cpu->slots[i]);
+}
+
 void window_enter(struct cpu *cpu)
 {
 	if (cpu->stale.count)
 		settle_stale(cpu);
+	if (cpu->distrust)
+		empty_distrusted(cpu);
 	cpu->window = cpu->slot->view[present_view(cpu)];
 	write_gs(cpu, cpu->window);
 }

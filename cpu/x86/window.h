@@ -30,9 +30,16 @@ struct slot {
 	unsigned map_count;
 	bool kernel_stale;		/* compare the kernel half before it is used again */
 	bool has_jumps;
+	bool distrusted;		/* the host refused to take access away: empty it before the guest runs */
 };
 
 #define SLOT_FREE 1u
+
+/*
+ * Nobody maps anything this near a window. A page would do for accesses that wrap at 4 GiB, but BT with a register reaches
+ * 256 MiB beyond its operand, and whether that sum is cut to 32 bits is not written down anywhere.
+ */
+#define WINDOW_GUARD (1ull << 29)
 
 int window_create(struct cpu *cpu, unsigned slots, const char **error);
 void window_destroy(struct cpu *cpu);
