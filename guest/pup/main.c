@@ -110,6 +110,9 @@ void panic(const char *format, ...)
 	shutdown(text, SHUTDOWN_POWEROFF);
 }
 
+/* Hosts look for this name in a kernel's image before they start it, as Linux has it for its paravirtual interface. */
+static const char *volatile interface = "lguest";
+
 __attribute__((noreturn)) void main(void);
 
 void main(void)
@@ -117,8 +120,7 @@ void main(void)
 	read_boot_parameters();
 	segment_init();
 	trap_init();
-	print("pup: woof. %u MiB at ring %u, hypercalls by int 0x%x\n", machine.memory_end >> 20, entry_state[8] & 3,
-	      HYPERCALL_VECTOR);
+	print("pup: woof. An %s guest with %u MiB, at ring %u\n", interface, machine.memory_end >> 20, entry_state[8] & 3);
 	memory_init();
 	clock_init();
 	task_init();
