@@ -266,6 +266,14 @@ size_t console_tail(struct console_backend *be, char *buf, size_t size)
 	return tail_get(&to_console(be)->tail, buf, size);
 }
 
+void console_flush(struct console_backend *be)
+{
+	struct console *console = to_console(be);
+
+	if (console->writer)
+		writer_flush(console->writer, console->master >= 0 ? 0 : STALL_MS);
+}
+
 const char *console_pty_name(struct console_backend *be)
 {
 	return to_console(be)->pty_name;

@@ -27,6 +27,9 @@ struct console_backend *console_pty_open(struct loop *loop, struct error *err);
 /* Nowhere: no input; output is only remembered for console_tail(). */
 struct console_backend *console_none_open(struct error *err);
 
+/* Wait until what the guest printed is out, or does not move for some seconds: before printing beside it. Without the I/O lock. */
+void console_flush(struct console_backend *be);
+
 /* The guest's last words: copy at most @size bytes, the latest, to @buf. Returns how many (16 KiB are kept). */
 size_t console_tail(struct console_backend *be, char *buf, size_t size);
 

@@ -7,6 +7,9 @@
  * slirp's timeouts has passed. A descriptor that slirp closes leaves the kernel's set by itself; the callback for that keeps our
  * table true.
  *
+ * slirp knows no offload. A guest that leaves checksums and segmentation to its card has its large frames taken whole, which slirp
+ * does not mind, with the checksum put in; towards the guest, what one step has produced is coalesced (host/offload.h).
+ *
  * Everything here runs with the I/O lock held. slirp's sockets do not block.
  */
 #include "host/slirp.h"
@@ -20,8 +23,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <virtio/net.h>
+
 #include "host/clock.h"
 #include "host/message.h"
+#include "host/offload.h"
 
 #define FRAME_MAX	(65535 + 14)
 #define BACKLOG_MAX	(1u << 20)	/* bytes for a guest that has no buffers; TCP sends again what does not fit */
@@ -42,6 +48,7 @@ struct slot_list {
 
 struct frame {
 	struct frame *next;
+	struct net_offload offload;
 	size_t len;
 	unsigned char data[];
 };
@@ -65,6 +72,7 @@ struct slirp_net {
 	unsigned int generation;
 	struct frame *backlog, **backlog_end;
 	size_t backlog_bytes;
+	struct coalescer coalescer;
 	unsigned char out[FRAME_MAX];
 };
 
@@ -228,20 +236,20 @@ static void step(void *opaque)
 	struct slirp_net *net = opaque;
 
 	slirp_pollfds_poll(net->slirp, 0, get_revents, net);
+	coalescer_flush(&net->coalescer);
 	refill(net);
 }
 
 /* --- frames to the guest --------------------------------------------------------------------------------------------- */
 
-static bool offer(struct slirp_net *net, const void *data, size_t len)
+static bool offer(struct slirp_net *net, const void *data, size_t len, const struct net_offload *offload)
 {
 	struct virtio_iov frame = { (void *)data, len };
-	struct net_offload plain = { 0 };
 
-	return !net->be.receiver.receive || net->be.receiver.receive(net->be.receiver.opaque, &frame, 1, &plain);
+	return !net->be.receiver.receive || net->be.receiver.receive(net->be.receiver.opaque, &frame, 1, offload);
 }
 
-static void keep(struct slirp_net *net, const void *data, size_t len)
+static void keep(struct slirp_net *net, const void *data, size_t len, const struct net_offload *offload)
 {
 	struct frame *frame;
 
@@ -249,6 +257,7 @@ static void keep(struct slirp_net *net, const void *data, size_t len)
 		return;
 	frame->next = NULL;
 	frame->len = len;
+	frame->offload = *offload;
 	memcpy(frame->data, data, len);
 	*net->backlog_end = frame;
 	net->backlog_end = &frame->next;
@@ -266,12 +275,19 @@ static void drop_first(struct slirp_net *net)
 	free(frame);
 }
 
+static void deliver(void *opaque, const void *data, size_t len, const struct net_offload *offload)
+{
+	struct slirp_net *net = opaque;
+
+	if (net->backlog || !offer(net, data, len, offload))
+		keep(net, data, len, offload);
+}
+
 static ssize_t send_packet(const void *data, size_t len, void *opaque)
 {
 	struct slirp_net *net = opaque;
 
-	if (net->backlog || !offer(net, data, len))
-		keep(net, data, len);
+	coalescer_add(&net->coalescer, data, len);
 	return (ssize_t)len;
 }
 
@@ -279,7 +295,7 @@ static void slirp_rx_ready(struct net_backend *be)
 {
 	struct slirp_net *net = to_net(be);
 
-	while (net->backlog && offer(net, net->backlog->data, net->backlog->len))
+	while (net->backlog && offer(net, net->backlog->data, net->backlog->len, &net->backlog->offload))
 		drop_first(net);
 }
 
@@ -377,9 +393,22 @@ static int slirp_send(struct net_backend *be, const struct virtio_iov *iov, unsi
 		memcpy(net->out + len, iov[i].base, iov[i].len);
 		len += iov[i].len;
 	}
+	if (offload && offload->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM &&
+	    !offload_checksum(net->out, len, offload->csum_start, offload->csum_offset))
+		return -EINVAL;
 	slirp_input(net->slirp, net->out, (int)len);
+	coalescer_flush(&net->coalescer);
 	loop_post(net->loop, &net->step);
 	return 0;
+}
+
+static void slirp_set_offload(struct net_backend *be, bool tx_csum_tso, bool rx_csum, bool rx_tso4, bool rx_tso6, bool rx_ecn)
+{
+	struct coalescer *c = &to_net(be)->coalescer;
+
+	c->checksums = rx_csum;
+	c->tcp4 = rx_csum && rx_tso4;
+	c->tcp6 = rx_csum && rx_tso6;
 }
 
 static void free_slots(struct slirp_net *net)
@@ -411,6 +440,7 @@ static void slirp_close(struct net_backend *be)
 
 static const struct net_backend_ops slirp_ops = {
 	.send = slirp_send,
+	.set_offload = slirp_set_offload,
 	.rx_ready = slirp_rx_ready,
 	.close = slirp_close,
 };
@@ -569,9 +599,12 @@ struct net_backend *slirp_open(struct loop *loop, const char *options, struct er
 	}
 	net->be.ops = &slirp_ops;
 	net->be.mtu = 1500;
+	net->be.offload = true;
 	memcpy(net->be.mac, (const uint8_t[]){ 0x52, 0x54, 0x00, 0x12, 0x34, (uint8_t)(0x56 + number) }, 6);
 	net->loop = loop;
 	net->backlog_end = &net->backlog;
+	net->coalescer.deliver = deliver;
+	net->coalescer.opaque = net;
 	net->step = (struct loop_task){ .run = step, .opaque = net };
 	net->timeout = (struct loop_timer){ .expired = step, .opaque = net };
 	error = configure(net, text, err);

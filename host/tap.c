@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
-#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +15,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define HEADER_SIZE	sizeof(struct virtio_net_hdr)	/* 10 bytes */
+/* virtio 1.2, 5.1.6, the short form; in the host's byte order unless TUNSETVNETLE or TUNSETVNETBE is set. */
+struct tun_header {
+	uint8_t flags, gso_type;
+	uint16_t hdr_len, gso_size, csum_start, csum_offset;
+};
+
+#define HEADER_SIZE	sizeof(struct tun_header)	/* 10 bytes */
 #define FRAME_MAX	(65535 + 14 + 4)		/* a segmentation-offload frame with Ethernet and VLAN headers */
 #define ROUND		64				/* frames per call: other descriptors want their turn */
 #define PIECES		64
@@ -28,7 +33,7 @@ struct tap {
 	struct loop_watch *watch;
 	bool rx_paused, tx_paused;
 	size_t held;			/* bytes in @in not delivered yet, header included; 0: none */
-	struct virtio_net_hdr header;
+	struct tun_header header;
 	unsigned char in[FRAME_MAX], out[FRAME_MAX];
 };
 
@@ -133,7 +138,7 @@ static int wait_for_room(struct tap *tap)
 static int tap_send(struct net_backend *be, const struct virtio_iov *iov, unsigned int count, const struct net_offload *offload)
 {
 	struct tap *tap = to_tap(be);
-	struct virtio_net_hdr header = { 0 };
+	struct tun_header header = { 0 };
 	struct iovec list[PIECES + 1] = { { &header, HEADER_SIZE } };
 	unsigned int pieces = count;
 

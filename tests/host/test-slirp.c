@@ -1,73 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The user network, seen from a guest made of a few lines: it speaks ARP, DHCP and just enough TCP, with frames put together by
- * hand. Everything runs on a loop without a thread.
- */
-#include "helper.h"
+/* The user network, seen from a guest made of a few lines, on a loop without a thread. */
+#include "guest.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "host/slirp.h"
 
-#define GUEST_IP	0x0a00020fu
-#define GATEWAY_IP	0x0a000202u
-#define FRAMES		256
-
-static struct loop *loop;
-static struct net_backend *be;
-static struct error err;
-static const uint8_t guest_mac[6] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56 };
-static uint8_t gateway_mac[6];
-
-/* What came from the network, oldest first. */
-static struct {
-	uint8_t data[2048];
-	size_t len;
-} inbox[FRAMES];
-static unsigned int in_head, in_tail;
-static bool accepting;
-
-static bool receive(void *opaque, const struct virtio_iov *iov, unsigned int count, const struct net_offload *offload)
-{
-	assert_int_equal(count, 1);
-	assert_true(iov->len <= sizeof(inbox[0].data));
-	if (!accepting)
-		return false;
-	memcpy(inbox[in_tail % FRAMES].data, iov->base, iov->len);
-	inbox[in_tail++ % FRAMES].len = iov->len;
-	return true;
-}
-
-static void send_frame(const uint8_t *data, size_t len)
-{
-	/* In two pieces, as drivers do. */
-	struct virtio_iov iov[2] = { { (void *)data, 14 }, { (uint8_t *)data + 14, len - 14 } };
-
-	io_lock();
-	assert_int_equal(be->ops->send(be, iov, 2, NULL), 0);
-	io_unlock();
-}
-
 static void open_network(const char *options)
 {
 	io_lock();
-	be = slirp_open(loop, options, &err);
+	listen_to(slirp_open(loop, options, &err));
 	io_unlock();
-	if (!be)
-		fail_msg("%s", err.text);
-	be->receiver.receive = receive;
-	in_head = in_tail = 0;
-	accepting = true;
 }
 
 static int setup(void **state)
 {
+	guest_ip = 0x0a00020f;
+	gateway_ip = 0x0a000202;
 	loop = new_loop();
 	return 0;
 }
@@ -81,87 +35,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* --- packets by hand ------------------------------------------------------------------------------------------------- */
-
-static void put16(uint8_t *p, unsigned int v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v & 0xffff);
-}
-
-static unsigned int get16(const uint8_t *p)
-{
-	return p[0] * 256u + p[1];
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return get16(p) << 16 | get16(p + 2);
-}
-
-static uint32_t sum16(const uint8_t *p, size_t len, uint32_t sum)
-{
-	for (; len > 1; len -= 2, p += 2)
-		sum += get16(p);
-	return len ? sum + p[0] * 256u : sum;
-}
-
-static unsigned int fold(uint32_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum & 0xffff;
-}
-
-/* Ethernet and IPv4 headers in front of @len bytes of @protocol at frame + 34. */
-static void put_ip(uint8_t *frame, unsigned int protocol, uint32_t from, uint32_t to, size_t len)
-{
-	uint8_t *ip = frame + 14;
-
-	memcpy(frame, to == 0xffffffff ? (const uint8_t *)"\xff\xff\xff\xff\xff\xff" : gateway_mac, 6);
-	memcpy(frame + 6, guest_mac, 6);
-	put16(frame + 12, 0x0800);
-	memset(ip, 0, 20);
-	ip[0] = 0x45;
-	put16(ip + 2, (unsigned int)len + 20);
-	ip[8] = 64;
-	ip[9] = (uint8_t)protocol;
-	put32(ip + 12, from);
-	put32(ip + 16, to);
-	put16(ip + 10, fold(sum16(ip, 20, 0)));
-}
-
-static void put_checksum(uint8_t *frame, unsigned int protocol, size_t len, uint8_t *field)
-{
-	put16(field, 0);
-	put16(field, fold(sum16(frame + 34, len, sum16(frame + 26, 8, protocol + (uint32_t)len))));
-}
-
 /* --- ARP and DHCP ---------------------------------------------------------------------------------------------------- */
-
-static void arp_for_gateway(void)
-{
-	uint8_t frame[42] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
-
-	memcpy(frame + 6, guest_mac, 6);
-	put16(frame + 12, 0x0806);
-	memcpy(frame + 14, (const uint8_t[]){ 0, 1, 8, 0, 6, 4, 0, 1 }, 8);
-	memcpy(frame + 22, guest_mac, 6);
-	put32(frame + 28, GUEST_IP);
-	put32(frame + 38, GATEWAY_IP);
-	send_frame(frame, sizeof(frame));
-	run_until(loop, in_head != in_tail);
-	assert_int_equal(get16(inbox[in_head % FRAMES].data + 12), 0x0806);
-	assert_int_equal(get16(inbox[in_head % FRAMES].data + 20), 2);		/* a reply */
-	assert_int_equal(get32(inbox[in_head % FRAMES].data + 28), GATEWAY_IP);
-	memcpy(gateway_mac, inbox[in_head++ % FRAMES].data + 22, 6);
-}
 
 static void test_arp(void **state)
 {
@@ -196,7 +70,7 @@ static void test_dhcp(void **state)
 	assert_int_equal(get16(offer - 8 + 2), 68);
 	assert_int_equal(offer[0], 2);
 	assert_int_equal(get32(offer + 4), 0x12345678);
-	assert_int_equal(get32(offer + 16), GUEST_IP);
+	assert_int_equal(get32(offer + 16), guest_ip);
 	assert_non_null(memmem(offer + 236, 200, "\x35\x01\x02", 3));			/* an offer */
 	assert_non_null(memmem(offer + 236, 200, "\x03\x04\x0a\x00\x02\x02", 6));	/* router */
 	assert_non_null(memmem(offer + 236, 200, "\x06\x04\x0a\x00\x02\x03", 6));	/* name server */
@@ -214,7 +88,7 @@ static void test_backlog(void **state)
 		icmp[0] = 8;		/* echo request to the gateway, which answers itself */
 		put16(icmp + 6, (unsigned int)i);
 		put16(icmp + 2, fold(sum16(icmp, 16, 0)));
-		put_ip(frame, 1, GUEST_IP, GATEWAY_IP, 16);
+		put_ip(frame, 1, guest_ip, gateway_ip, 16);
 		send_frame(frame, sizeof(frame));
 		loop_run_once(loop, 10);
 	}
@@ -232,50 +106,6 @@ static void test_backlog(void **state)
 
 /* --- TCP ------------------------------------------------------------------------------------------------------------- */
 
-#define FIN 1u
-#define SYN 2u
-#define RST 4u
-#define ACK 16u
-
-static struct {
-	unsigned int port, peer_port;
-	uint32_t peer, next, expected;	/* peer's address; our next sequence number; the one we wait for */
-} conn;
-
-static void send_segment(unsigned int flags, const void *data, size_t len)
-{
-	uint8_t frame[1514] = { 0 }, *tcp = frame + 34;
-
-	put16(tcp, conn.port);
-	put16(tcp + 2, conn.peer_port);
-	put32(tcp + 4, conn.next);
-	put32(tcp + 8, flags & ACK ? conn.expected : 0);
-	tcp[12] = 5 << 4;
-	tcp[13] = (uint8_t)flags;
-	put16(tcp + 14, 65535);
-	if (len)
-		memcpy(tcp + 20, data, len);
-	put_ip(frame, 6, GUEST_IP, conn.peer, 20 + len);
-	put_checksum(frame, 6, 20 + len, tcp + 16);
-	send_frame(frame, 34 + 20 + len);
-	conn.next += (uint32_t)len + !!(flags & (SYN | FIN));
-}
-
-/* The next TCP segment from the network; other frames are skipped. Checks its checksum. NULL: none yet. */
-static const uint8_t *next_segment(size_t *len)
-{
-	while (in_head != in_tail) {
-		const uint8_t *frame = inbox[in_head++ % FRAMES].data, *ip = frame + 14;
-
-		if (get16(frame + 12) != 0x0800 || ip[9] != 6)
-			continue;
-		*len = get16(ip + 2) - 20;
-		assert_int_equal(fold(sum16(ip + 20, *len, sum16(ip + 12, 8, 6 + (uint32_t)*len))), 0);
-		return ip + 20;
-	}
-	return NULL;
-}
-
 /* The guest's server: accept, echo what comes, close when the other end does. True once the connection is over. */
 static bool echo_server(void)
 {
@@ -289,7 +119,7 @@ static bool echo_server(void)
 		if (tcp[13] & SYN) {
 			conn.port = get16(tcp + 2);
 			conn.peer_port = get16(tcp);
-			conn.peer = GATEWAY_IP;
+			conn.peer = gateway_ip;
 			conn.next = 1000;
 			conn.expected = get32(tcp + 4) + 1;
 			send_segment(SYN | ACK, NULL, 0);
@@ -377,14 +207,8 @@ static void test_connect_out(void **state)
 	assert_int_equal(listen(listener, 1), 0);
 	open_network("ipv6=off");
 	arp_for_gateway();
-	conn.port = 4000;
-	conn.peer_port = ntohs(name.sin_port);
-	conn.peer = GATEWAY_IP;
-	conn.next = 77;
-	send_segment(SYN, NULL, 0);
-	run_until(loop, (tcp = next_segment(&len)));
-	assert_int_equal(tcp[13], SYN | ACK);
-	conn.expected = get32(tcp + 4) + 1;
+	connect_out(gateway_ip, ntohs(name.sin_port));
+	established();
 	send_segment(ACK, "ping", 4);
 	run_until(loop, (fd = fd < 0 ? accept(listener, NULL, NULL) : fd) >= 0);
 	fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -398,6 +222,53 @@ static void test_connect_out(void **state)
 	assert_memory_equal(tcp + 20, "pong!", 5);
 	close(fd);
 	close(listener);
+}
+
+/* Large frames: the guest leaves segmentation to us, and gets segments put together. */
+static void test_large_frames(void **state)
+{
+	enum { SIZE = 30000, BACK = 200000 };
+	struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t size = sizeof(name);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), fd = -1;
+	uint8_t *data = malloc(BACK), *back = malloc(BACK + 65536);
+	size_t total = 0, sent = 0;
+
+	for (int i = 0; i < BACK; i++)
+		data[i] = (uint8_t)(i * 31 + i / 997);
+	assert_int_equal(bind(listener, (struct sockaddr *)&name, size), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&name, &size), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	open_network("ipv6=off");
+	assert_true(be->offload);
+	be->ops->set_offload(be, true, true, true, true, true);
+	arp_for_gateway();
+	connect_out(gateway_ip, ntohs(name.sin_port));
+	established();
+	send_segment(ACK, data, SIZE);
+	run_until(loop, (fd = fd < 0 ? accept(listener, NULL, NULL) : fd) >= 0);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	while (total < SIZE) {
+		run_until(loop, (got = read(fd, back + total, SIZE - total)) > 0);
+		total += (size_t)got;
+	}
+	assert_memory_equal(data, back, SIZE);
+
+	large_frames = 0;
+	total = 0;
+	while (total < BACK) {
+		if (sent < BACK && (got = write(fd, data + sent, BACK - sent)) > 0)
+			sent += (size_t)got;
+		loop_run_once(loop, 10);
+		total += take_data(back + total);
+		assert_true(total <= BACK);
+	}
+	assert_memory_equal(data, back, BACK);
+	assert_true(large_frames > 0);
+	close(fd);
+	close(listener);
+	free(data);
+	free(back);
 }
 
 static void test_hostfwd_udp(void **state)
@@ -456,6 +327,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_backlog, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostfwd, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_connect_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_large_frames, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostfwd_udp, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_options, setup, teardown),
 	};
