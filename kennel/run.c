@@ -245,35 +245,23 @@ static int run_machine(struct session *s, enum machine_end *end, struct error *e
 	return err;
 }
 
-/* What a guest said on a console that nobody saw. */
-static void print_tail(struct session *s)
-{
-	char tail[2048];
-	size_t len;
+/* How it ended, kept until the console has been flushed and the terminal is a line-wise one again. */
+struct outcome {
+	enum machine_end end;
+	struct error last_words;
+	char tail[2048];	/* what the guest said last on a console that nobody saw */
+	size_t tail_len;
+};
 
-	if (s->options->console == CONSOLE_STDIO)
-		return;
-	len = console_tail(s->devices.console, tail, sizeof(tail));
-	if (len)
-		fprintf(stderr, "%.*s%s", (int)len, tail, tail[len - 1] == '\n' ? "" : "\n");
+static void remember(struct session *s, struct outcome *out)
+{
+	out->last_words = s->machine->last_words;
+	if (s->options->console != CONSOLE_STDIO)
+		out->tail_len = console_tail(s->devices.console, out->tail, sizeof(out->tail));
 }
 
-static int status_of(struct session *s, enum machine_end end)
+static int stopped_status(struct session *s)
 {
-	switch (end) {
-	case MACHINE_CRASHED:
-		print_tail(s);
-		message_error("the guest crashed: %s", s->machine->last_words.text);
-		return STATUS_CRASHED;
-	case MACHINE_HALTED:
-		message_info("the guest halted");
-		return STATUS_OK;
-	case MACHINE_POWEROFF:
-		return STATUS_OK;
-	case MACHINE_RESTART:
-	case MACHINE_STOPPED:
-		break;
-	}
 	switch (atomic_load(&s->reason)) {
 	case REASON_TIMEOUT:
 		message_error("the guest did not end within %g seconds", (double)s->options->timeout_ns / 1e9);
@@ -283,6 +271,26 @@ static int status_of(struct session *s, enum machine_end end)
 	default:
 		return STATUS_OK;
 	}
+}
+
+static int tell(struct session *s, const struct outcome *out)
+{
+	switch (out->end) {
+	case MACHINE_CRASHED:
+		if (out->tail_len)
+			fprintf(stderr, "%.*s%s", (int)out->tail_len, out->tail, out->tail[out->tail_len - 1] == '\n' ? "" : "\n");
+		message_error("the guest crashed: %s", out->last_words.text);
+		return STATUS_CRASHED;
+	case MACHINE_HALTED:
+		message_info("the guest halted");
+		return STATUS_OK;
+	case MACHINE_STOPPED:
+		return stopped_status(s);
+	case MACHINE_POWEROFF:
+	case MACHINE_RESTART:
+		break;
+	}
+	return STATUS_OK;
 }
 
 static void tear_down(struct session *s)
@@ -314,24 +322,25 @@ static void end_by_signal(int signo)
 int run(const struct options *options)
 {
 	struct session s = {.options = options};
-	enum machine_end end = MACHINE_STOPPED;
+	struct outcome out = {.end = MACHINE_STOPPED};
 	struct error error = {""};
-	int status, err, signo;
+	int status, err;
 
 	message_set_verbose(options->verbose);
 	err = set_up(&s, &error);
 	if (!err) {
-		err = run_machine(&s, &end, &error);
-		tty_restore();
+		err = run_machine(&s, &out.end, &error);
+		remember(&s, &out);
 		if (options->trace & TRACE_STATS)
 			s.machine->ops->print_stats(s.machine);
 	}
-	status = err ? STATUS_TROUBLE : status_of(&s, end);
-	if (err)
-		message_error("%s", error.text);
-	signo = atomic_load(&s.reason) == REASON_SIGNAL ? atomic_load(&s.signo) : 0;
 	tear_down(&s);
-	if (signo && end == MACHINE_STOPPED)
-		end_by_signal(signo);
+	if (err) {
+		message_error("%s", error.text);
+		return STATUS_TROUBLE;
+	}
+	status = tell(&s, &out);
+	if (status > 128)
+		end_by_signal(status - 128);
 	return status;
 }
