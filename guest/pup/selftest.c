@@ -98,7 +98,6 @@ TRAPPING(step, "pushfl\n\torl $0x100, (%%esp)\n\tpopfl\n\tnop\n\tnop")
 TRAPPING(selector_outside, "movl $0x1000, %%eax\n\tmovl %%eax, %%gs")
 TRAPPING(selector_empty, "movl $0x28, %%eax\n\tmovl %%eax, %%gs")
 TRAPPING(null_segment, "xorl %%eax, %%eax\n\tmovl %%eax, %%gs\n\tmovl %%gs:0, %%eax")
-TRAPPING(beyond_limit, "movl %%fs:8, %%eax")
 TRAPPING(load_cr3, "xorl %%eax, %%eax\n\tmovl %%eax, %%cr3")
 TRAPPING(lidt, "lidt 0xc0000000")
 TRAPPING(absent_gate, "int $0x90")
@@ -116,7 +115,6 @@ static void test_traps(void)
 	expect(selector_outside, PROTECTION, 0x1000, "trap-selector-outside-gdt");
 	expect(selector_empty, PROTECTION, 0x28, "trap-selector-empty");
 	expect(null_segment, PROTECTION, 0, "trap-null-segment");
-	expect(beyond_limit, PROTECTION, 0, "trap-segment-limit");
 	expect(load_cr3, PROTECTION, 0, "trap-mov-cr3");
 	expect(lidt, PROTECTION, 0, "trap-lidt");
 	expect(absent_gate, PROTECTION, 0x90 << 3 | 2, "trap-absent-gate");

@@ -2,7 +2,8 @@
 /*
  * space.c - the user half of an address space: pages that appear when they are touched and are copied when a second owner writes.
  *
- * Entries are made without the accessed and dirty bits: setting those, as a processor would, is the host's part.
+ * An entry that a fault asks for is about to be used, so it gets its accessed and dirty bits at once and the host need not come
+ * back to set them. A forked child's entries get neither: setting them, as a processor would, is the host's part.
  */
 #include "pup.h"
 
@@ -115,6 +116,7 @@ bool space_fault(uint32_t address, bool write)
 	struct task *task = task_current();
 	const struct region *region = NULL;
 	volatile uint32_t *entry;
+	uint32_t used = PTE_PRESENT | PTE_USER | PTE_ACCESSED | (write ? PTE_DIRTY : 0);
 
 	for (unsigned int i = 0; i < TASK_REGIONS && !region; i++) {
 		if (address >= task->regions[i].start && address < task->regions[i].end)
@@ -124,9 +126,8 @@ bool space_fault(uint32_t address, bool write)
 		return false;
 	entry = space_entry(task->directory, address, true);
 	if (!*entry) {
-		uint32_t flags = PTE_PRESENT | PTE_USER | (region->writable ? PTE_WRITE : 0);
-
-		set_entry(task->directory, address, entry, PHYSICAL(make_page(address)) | flags);
+		set_entry(task->directory, address, entry,
+			  PHYSICAL(make_page(address)) | used | (region->writable ? PTE_WRITE : 0));
 	} else if (write && !(*entry & PTE_WRITE)) {
 		void *page = VIRTUAL(*entry & PTE_FRAME);
 
@@ -137,7 +138,7 @@ bool space_fault(uint32_t address, bool write)
 			page_put(page);
 			page = copy;
 		}
-		set_entry(task->directory, address, entry, PHYSICAL(page) | PTE_PRESENT | PTE_USER | PTE_WRITE);
+		set_entry(task->directory, address, entry, PHYSICAL(page) | used | PTE_WRITE);
 	} else {
 		return false; /* the entry allows it: then it was not a missing page */
 	}
