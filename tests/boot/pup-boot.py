@@ -83,7 +83,7 @@ def case_disks(bench):
 
 def case_disk_read_only(bench):
     disk = bench.file('disk', b'original', size=1 << 20)
-    bench.run('-d', disk + ',ro', run='disk+write+0+changed,disk+read+0').said(r'^disk: sector 0: error').said(r'^000 6f7269')
+    bench.run('-d', disk + ',ro', run='disk+write+0+changed,disk+read+0,poweroff').said(r'^disk: sector 0: error').said(r'^000 6f7269')
     with open(disk, 'rb') as file:
         if file.read(8) != b'original':
             raise Failure('a read-only image was written to')
