@@ -44,7 +44,7 @@ static int undefined(const struct cursor *c, struct insn *insn)
 {
 	insn->action = ACT_UD;
 	insn->flags = INSN_ENDS;
-	insn->len = c->at;
+	insn->len = c->at + (insn->modrm_at == c->at);	/* a ModRM that was looked at counts */
 	return DECODE_OK;
 }
 
@@ -79,10 +79,10 @@ static inline void split_modrm(struct insn *insn, const struct cursor *c)
 /* Follow signposts to the form; NULL when ModRM is needed and out of reach. ModRM is looked at, not consumed. */
 static const struct opcode *resolve(const struct opcode *op, struct insn *insn, const struct cursor *c)
 {
-	while (op->action >= STEP_REP) {
+	while (op->action >= STEP_MANDATORY) {
 		const struct opcode *row = opcode_rows[op->flags];
 
-		if (op->action == STEP_REP) {
+		if (op->action == STEP_MANDATORY) {
 			op = row + mandatory_prefix(insn);
 			continue;
 		}

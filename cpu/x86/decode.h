@@ -70,14 +70,14 @@ struct insn {
 	uint8_t prefix;		/* PFX_* */
 	uint8_t opsize;		/* 2 or 4: operand size after prefixes (of word-size forms) */
 	uint8_t adsize;		/* 2 or 4 */
-	uint8_t seg;		/* segment of the memory operand after override and default: S_DS, S_SS, ... */
+	uint8_t seg;		/* segment of the memory operand after override and default: S_DS, S_SS, ... (strings: source; INS: ES) */
 	uint8_t segreg;		/* LES & co. */
-	uint8_t modrm, mod, reg, rm;
+	uint8_t modrm, mod, reg, rm;	/* without ModRM: reg = rm = low opcode bits; MOV CR, MOV DR: mod = 3 whatever is encoded */
 	bool mem;		/* there is a ModRM memory operand */
 	int8_t base, index;	/* register numbers, or -1 (16-bit forms: BX/BP and SI/DI) */
 	uint8_t scale;		/* 0-3: index is shifted by it */
 	uint8_t disp_size;	/* encoded: 0, 1, 2, 4 */
-	int32_t disp;		/* sign-extended */
+	int32_t disp;		/* sign-extended (ACT_MOFFS with 16-bit addresses: zero-extended) */
 	uint8_t imm_size, imm2_size;
 	uint32_t imm;		/* sign-extended to 32 bits where the instruction does; relative branches: displacement */
 	uint16_t imm2;		/* far pointers: selector; ENTER: nesting level (imm = size) */

@@ -4,11 +4,17 @@
  *
  * Written after the opcode maps of the Intel manual (SDM volume 2, appendix A), with the aliases that processors execute though
  * the manual is silent on them (82, C0 /6, F6 /1, the x87 twins). A hole is undefined: ACT_UD is zero. Left as holes on purpose:
- * everything that the guest is not told about or must not do by itself (VEX, EVEX, XOP, 3DNow!, SYSENTER, SYSCALL, VMX, SVM, SMM, XSAVE,
- * MONITOR, FSGSBASE, RDRAND, TSX, CET, PKU, INVPCID, CLZERO, MOVDIR64B, ...).
+ * what the guest is not told about or must not do by itself (VEX, EVEX, XOP, 3DNow!, SYSENTER, SYSCALL, VMX, SVM, SMM, XSAVE,
+ * MONITOR, FSGSBASE, RDRAND, TSX, shadow stacks, PKU, INVPCID, CLZERO, MOVDIR64B, ...). The opcodes of MPX and CET that fall into
+ * the wide-NOP range 0F 18-1F are the NOPs that they are on a processor without these features. Harmless things that only CPUID
+ * decides about (ADX, GFNI, CLWB, ...) are there: offering them or not is the machine's choice.
+ *
+ * INSN_ENDS stands on every branch, return and interrupt (BOUND is none), on HLT, and on everything that only the machine can
+ * carry out. INSN_BYTE also stands on byte forms without ModRM (string, moffs, IN, OUT, immediate to AL).
  *
  * Rows first (ModRM.reg groups, mandatory prefixes), then the four maps.
  */
+/* clang-format off: the tables have their own shape */
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/optable.h"
 
@@ -30,6 +36,7 @@
 #define LK	(INSN_WRITES_RM | INSN_LOCKABLE)
 #define END	INSN_ENDS
 #define BYTE	INSN_BYTE
+#define CRDR	(Ev | END | FORM_NO_MOD)
 
 /* x87, SSE, and the opcodes that exist for MMX and, with 66, for SSE. */
 #define FP	(INSN_MODRM | INSN_FPU)
@@ -56,15 +63,14 @@
 #define EIGHT(x)	x, x, x, x, x, x, x, x
 
 enum row {
-	ROW_ALU_B, ROW_ALU_V, ROW_ALU_VB, ROW_62, ROW_8C, ROW_8E, ROW_POP, ROW_C4, ROW_C5, ROW_MOV_B, ROW_MOV_V,
+	ROW_ALU_B, ROW_ALU_V, ROW_ALU_VB, ROW_BOUND, ROW_LES, ROW_8C, ROW_8E, ROW_POP, ROW_MOV_B, ROW_MOV_V,
 	ROW_SHIFT_B8, ROW_SHIFT_V8, ROW_SHIFT_B, ROW_SHIFT_V, ROW_UNARY_B, ROW_UNARY_V, ROW_FE, ROW_FF,
-	ROW_D9, ROW_DA, ROW_DB, ROW_DD, ROW_DE, ROW_DF,
+	ROW_D9, ROW_DA, ROW_DB, ROW_DD, ROW_DE, ROW_DF, ROW_FP_MEM,
 	ROW_D9_MEM, ROW_D9_REG, ROW_D9_NOP, ROW_D9_SIGN, ROW_D9_CONST, ROW_DA_REG, ROW_FUCOMPP, ROW_DB_MEM, ROW_DB_REG, ROW_FNINIT,
-	ROW_DD_MEM, ROW_DD_REG, ROW_DE_REG, ROW_FCOMPP, ROW_DF_MEM, ROW_DF_REG, ROW_FNSTSW, ROW_FP_MEM,
-	ROW_0F00, ROW_0F01, ROW_0F01_MEM, ROW_0F01_REG, ROW_0F01_7, ROW_0F12, ROW_0F12_NP, ROW_0F16, ROW_0F2A, ROW_0F2C,
-	ROW_CR_READ, ROW_CR_WRITE, ROW_0F6F, ROW_0F70, ROW_0F7E, ROW_0F71, ROW_0F72, ROW_0F73, ROW_0FAE, ROW_0FAE_MEM, ROW_0FAE_REG, ROW_CLFLUSH,
-	ROW_XSAVEOPT, ROW_POPCNT, ROW_0FBA, ROW_0FC7, ROW_0FD6, ROW_0FE7,
-	ROW_38F0, ROW_38F1, ROW_38F6,
+	ROW_DD_MEM, ROW_DD_REG, ROW_DE_REG, ROW_FCOMPP, ROW_DF_MEM, ROW_DF_REG, ROW_FNSTSW,
+	ROW_0F00, ROW_0F01, ROW_0F01_MEM, ROW_0F01_REG, ROW_0F01_7, ROW_CR, ROW_0F12, ROW_0F16, ROW_0F2A, ROW_0F2C,
+	ROW_0F6F, ROW_0F70, ROW_0F7E, ROW_0F71, ROW_0F72, ROW_0F73, ROW_0FAE, ROW_0FAE_MEM, ROW_0FAE_REG,
+	ROW_0FB8, ROW_0FBA, ROW_0FC7, ROW_0FD6, ROW_0FE7, ROW_38F0, ROW_38F1, ROW_38F6,
 };
 
 const struct opcode opcode_rows[][8] = {
@@ -72,10 +78,9 @@ const struct opcode opcode_rows[][8] = {
 	[ROW_ALU_B] = { FOUR(CP(IMM_U8, Eb | LK)), CP(IMM_U8, Eb | LK), CP(IMM_U8, Eb | LK), CP(IMM_U8, Eb | LK), CP(IMM_U8, Eb) },
 	[ROW_ALU_V] = { FOUR(CP(IMM_Z, Ev | LK)), CP(IMM_Z, Ev | LK), CP(IMM_Z, Ev | LK), CP(IMM_Z, Ev | LK), CP(IMM_Z, Ev) },
 	[ROW_ALU_VB] = { FOUR(CP(IMM_S8, Ev | LK)), CP(IMM_S8, Ev | LK), CP(IMM_S8, Ev | LK), CP(IMM_S8, Ev | LK), CP(IMM_S8, Ev) },
-	/* With mod = 3 these three are EVEX and VEX. */
-	[ROW_62] = { OP(BOUND, 0, GvM) },
-	[ROW_C4] = { OP(LOAD_FAR_POINTER, 0, GvM) },
-	[ROW_C5] = { OP(LOAD_FAR_POINTER, 0, GvM) },
+	/* With mod = 3 these are EVEX and VEX. */
+	[ROW_BOUND] = { OP(BOUND, 0, GvM) },
+	[ROW_LES] = { OP(LOAD_FAR_POINTER, 0, GvM) },
 	/* There are six segment registers, and CS is not for MOV to write. */
 	[ROW_8C] = { FOUR(OP(MOV_FROM_SEG, 0, Ev | WR)), TWICE(OP(MOV_FROM_SEG, 0, Ev | WR)) },
 	[ROW_8E] = { OP(MOV_TO_SEG, 0, Ev), {0}, FOUR(OP(MOV_TO_SEG, 0, Ev)) },
@@ -133,10 +138,7 @@ const struct opcode opcode_rows[][8] = {
 	[ROW_0F01_REG] = { FOUR({0}), OP(SYSTEM_READ, 0, Ev | WR), {0}, OP(PRIVILEGED, 0, Ev | END), STEP(RM, ROW_0F01_7) },
 	[ROW_0F01_7] = { {0}, OP(RDTSCP, 0, RM) },
 	/* CR0 - CR2 CR3 CR4 */
-	[ROW_CR_READ] = { OP(PRIVILEGED, 0, Ev | END | FORM_NO_MOD), {0}, TWICE(OP(PRIVILEGED, 0, Ev | END | FORM_NO_MOD)),
-			  OP(PRIVILEGED, 0, Ev | END | FORM_NO_MOD) },
-	[ROW_CR_WRITE] = { OP(PRIVILEGED, 0, Ev | END | FORM_NO_MOD), {0}, TWICE(OP(PRIVILEGED, 0, Ev | END | FORM_NO_MOD)),
-			   OP(PRIVILEGED, 0, Ev | END | FORM_NO_MOD) },
+	[ROW_CR] = { OP(PRIVILEGED, 0, CRDR), {0}, TWICE(OP(PRIVILEGED, 0, CRDR)), OP(PRIVILEGED, 0, CRDR) },
 
 	/* By mandatory prefix: none, 66, F3, F2. */
 	[ROW_0F12] = { CP(0, XM), CP(0, XM | MEM), CP(0, XM), CP(0, XM) },		/* MOVLPS/MOVHLPS MOVLPD MOVSLDUP MOVDDUP */
@@ -148,7 +150,7 @@ const struct opcode opcode_rows[][8] = {
 	[ROW_0F7E] = { CP(0, FP | EREG | WR), CP(0, XM | EREG | WR), CP(0, XM) },	/* MOVD MOVD MOVQ */
 	[ROW_0FD6] = { {0}, CP(0, XM | WR), TWICE(CP(0, XM | INSN_FPU | REG)) },	/* - MOVQ MOVQ2DQ MOVDQ2Q */
 	[ROW_0FE7] = { CP(0, FP | WR | MEM), CP(0, XM | WR | MEM) },			/* MOVNTQ MOVNTDQ */
-	[ROW_POPCNT] = { {0}, {0}, CP(0, EvGv) },
+	[ROW_0FB8] = { {0}, {0}, CP(0, EvGv) },
 
 	/* Shifts of MMX and SSE registers by a constant. */
 	[ROW_0F71] = { TWICE({0}), CP(NP_66 | IMM_U8, PQ | REG), {0}, CP(NP_66 | IMM_U8, PQ | REG), {0}, CP(NP_66 | IMM_U8, PQ | REG) },
@@ -188,7 +190,7 @@ const struct opcode opcode_maps[4][256] = {
 	ALU(0x38, 0), [0x3e] = SEGMENT(S_DS), OP(BCD, 0, 0),
 	[0x40] = EIGHT(OP(INCDEC, 0, 0)), EIGHT(OP(INCDEC, 0, 0)),
 	[0x50] = EIGHT(OP(PUSH_REG, 0, 0)), EIGHT(OP(POP_REG, 0, 0)),
-	[0x60] = OP(PUSHA, 0, 0), OP(POPA, 0, 0), STEP(MOD, ROW_62), OP(ARPL, 0, EvGv | WR),
+	[0x60] = OP(PUSHA, 0, 0), OP(POPA, 0, 0), STEP(MOD, ROW_BOUND), OP(ARPL, 0, EvGv | WR),
 	[0x64] = SEGMENT(S_FS), SEGMENT(S_GS), PREFIX(PFX_OPSIZE), PREFIX(PFX_ADSIZE),
 	[0x68] = OP(PUSH_IMM, IMM_Z, 0), CP(IMM_Z, EvGv), OP(PUSH_IMM, IMM_S8, 0), CP(IMM_S8, EvGv),
 	[0x6c] = OP(INS, 0, BYTE), OP(INS, 0, 0), OP(OUTS, 0, BYTE), OP(OUTS, 0, 0),
@@ -206,7 +208,7 @@ const struct opcode opcode_maps[4][256] = {
 	[0xac] = OP(STRING, 0, BYTE), OP(STRING, 0, 0), OP(STRING, 0, BYTE), OP(STRING, 0, 0),	/* LODS SCAS */
 	[0xb0] = EIGHT(CP(IMM_U8, BYTE)), EIGHT(CP(IMM_Z, 0)),
 	[0xc0] = STEP(REG, ROW_SHIFT_B8), STEP(REG, ROW_SHIFT_V8), OP(RET, IMM_U16, END), OP(RET, 0, END),
-	[0xc4] = STEP(MOD, ROW_C4), STEP(MOD, ROW_C5), STEP(REG, ROW_MOV_B), STEP(REG, ROW_MOV_V),
+	[0xc4] = STEP(MOD, ROW_LES), STEP(MOD, ROW_LES), STEP(REG, ROW_MOV_B), STEP(REG, ROW_MOV_V),
 	[0xc8] = OP(ENTER, IMM_ENTER, 0), OP(LEAVE, 0, 0), OP(RET_FAR, IMM_U16, END), OP(RET_FAR, 0, END),
 	[0xcc] = OP(INT3, 0, END), OP(INT, IMM_U8, END), OP(INTO, 0, END), OP(IRET, 0, END),
 	[0xd0] = STEP(REG, ROW_SHIFT_B), STEP(REG, ROW_SHIFT_V), STEP(REG, ROW_SHIFT_B), STEP(REG, ROW_SHIFT_V),
@@ -229,23 +231,23 @@ const struct opcode opcode_maps[4][256] = {
 	[0x08] = OP(PRIVILEGED, 0, END), OP(PRIVILEGED, 0, END),				/* INVD WBINVD */
 	[0x0d] = CP(0, Ev),									/* PREFETCHW */
 	[0x10] = SSE(ANY4), CP(ANY4, XM | WR),							/* MOVUPS MOVUPD MOVSS MOVSD */
-	[0x12] = STEP(REP, ROW_0F12), CP(NP_66, XM | WR | MEM), SSE(NP_66), SSE(NP_66),		/* MOVLPS UNPCKx */
-	[0x16] = STEP(REP, ROW_0F16), CP(NP_66, XM | WR | MEM),					/* MOVHPS */
+	[0x12] = STEP(MANDATORY, ROW_0F12), CP(NP_66, XM | WR | MEM), SSE(NP_66), SSE(NP_66),		/* MOVLPS UNPCKx */
+	[0x16] = STEP(MANDATORY, ROW_0F16), CP(NP_66, XM | WR | MEM),					/* MOVHPS */
 	[0x18] = EIGHT(CP(0, Ev)),								/* PREFETCHh, NOP */
-	[0x20] = STEP(REG, ROW_CR_READ), OP(PRIVILEGED, 0, Ev | END | FORM_NO_MOD),
-	[0x22] = STEP(REG, ROW_CR_WRITE), OP(PRIVILEGED, 0, Ev | END | FORM_NO_MOD),
-	[0x28] = SSE(NP_66), CP(NP_66, XM | WR), STEP(REP, ROW_0F2A), CP(NP_66, XM | WR | MEM),	/* MOVAPS CVTxxx MOVNTPS */
-	[0x2c] = STEP(REP, ROW_0F2C), STEP(REP, ROW_0F2C), SSE(NP_66), SSE(NP_66),		/* CVTxxx UCOMISS COMISS */
+	[0x20] = STEP(REG, ROW_CR), OP(PRIVILEGED, 0, CRDR),
+	[0x22] = STEP(REG, ROW_CR), OP(PRIVILEGED, 0, CRDR),
+	[0x28] = SSE(NP_66), CP(NP_66, XM | WR), STEP(MANDATORY, ROW_0F2A), CP(NP_66, XM | WR | MEM),	/* MOVAPS CVTxxx MOVNTPS */
+	[0x2c] = STEP(MANDATORY, ROW_0F2C), STEP(MANDATORY, ROW_0F2C), SSE(NP_66), SSE(NP_66),		/* CVTxxx UCOMISS COMISS */
 	[0x30] = OP(PRIVILEGED, 0, END), OP(RDTSC, 0, 0), OP(PRIVILEGED, 0, END), OP(RDPMC, 0, 0),	/* WRMSR RDMSR */
 	[0x38] = { STEP_MAP, 0, MAP_0F38 }, [0x3a] = { STEP_MAP, 0, MAP_0F3A },
 	[0x40] = EIGHT(CP(0, EvGv)), EIGHT(CP(0, EvGv)),					/* CMOVcc */
 	[0x50] = CP(NP_66, XM | GREG | REG), SSE(ANY4), SSE(NP | PF3), SSE(NP | PF3),		/* MOVMSK SQRT RSQRT RCP */
 	[0x54] = FOUR(SSE(NP_66)),								/* AND ANDN OR XOR */
 	[0x58] = TWICE(SSE(ANY4)), SSE(ANY4), SSE(NP_66 | PF3), FOUR(SSE(ANY4)),		/* ADD MUL CVT CVT SUB MIN DIV MAX */
-	[0x60] = EIGHT(PAIR), FOUR(PAIR), TWICE(SSE(P66)), CP(NP_66, PQ | EREG), STEP(REP, ROW_0F6F),	/* ... MOVD MOVQ */
-	[0x70] = STEP(REP, ROW_0F70), STEP(REG, ROW_0F71), STEP(REG, ROW_0F72), STEP(REG, ROW_0F73),
+	[0x60] = EIGHT(PAIR), FOUR(PAIR), TWICE(SSE(P66)), CP(NP_66, PQ | EREG), STEP(MANDATORY, ROW_0F6F),	/* ... MOVD MOVQ */
+	[0x70] = STEP(MANDATORY, ROW_0F70), STEP(REG, ROW_0F71), STEP(REG, ROW_0F72), STEP(REG, ROW_0F73),
 	[0x74] = PAIR, PAIR, PAIR, CP(NP, INSN_FPU),						/* PCMPEQ EMMS */
-	[0x7c] = TWICE(SSE(P66 | PF2)), STEP(REP, ROW_0F7E), CP(NP_66 | PF3, PQ | WR),		/* HADD HSUB MOVD MOVQ */
+	[0x7c] = TWICE(SSE(P66 | PF2)), STEP(MANDATORY, ROW_0F7E), CP(NP_66 | PF3, PQ | WR),		/* HADD HSUB MOVD MOVQ */
 	[0x80] = EIGHT(OP(JCC, IMM_REL, END)), EIGHT(OP(JCC, IMM_REL, END)),
 	[0x90] = EIGHT(CP(0, Eb | WR)), EIGHT(CP(0, Eb | WR)),					/* SETcc */
 	[0xa0] = OP(PUSH_SEG, 0, 0), OP(POP_SEG, 0, 0), OP(CPUID, 0, 0), CP(0, EvGv),		/* PUSH POP CPUID BT */
@@ -254,13 +256,13 @@ const struct opcode opcode_maps[4][256] = {
 	[0xac] = CP(IMM_U8, EvGv | WR), CP(0, EvGv | WR), STEP(MOD, ROW_0FAE), CP(0, EvGv),	/* SHRD IMUL */
 	[0xb0] = CP(0, EbGb | LK), CP(0, EvGv | LK), OP(LOAD_FAR_POINTER, 0, GvM), CP(0, EvGv | LK),	/* CMPXCHG LSS BTR */
 	[0xb4] = OP(LOAD_FAR_POINTER, 0, GvM), OP(LOAD_FAR_POINTER, 0, GvM), CP(0, GvEb), CP(0, EvGv),	/* LFS LGS MOVZX */
-	[0xb8] = STEP(REP, ROW_POPCNT), [0xba] = STEP(REG, ROW_0FBA), CP(0, EvGv | LK),		/* BTC */
+	[0xb8] = STEP(MANDATORY, ROW_0FB8), [0xba] = STEP(REG, ROW_0FBA), CP(0, EvGv | LK),		/* BTC */
 	[0xbc] = CP(0, EvGv), CP(0, EvGv), CP(0, GvEb), CP(0, EvGv),				/* BSF BSR MOVSX */
 	[0xc0] = CP(0, EbGb | LK), CP(0, EvGv | LK), SSE8(ANY4), CP(NP, GvM | WR),		/* XADD CMPPS MOVNTI */
 	[0xc4] = CP(NP_66 | IMM_U8, PQ | EREG), CP(NP_66 | IMM_U8, PQ | GREG | REG), SSE8(NP_66), STEP(REG, ROW_0FC7),
 	[0xc8] = EIGHT(CP(0, 0)),								/* BSWAP */
-	[0xd0] = SSE(P66 | PF2), FOUR(PAIR), PAIR, STEP(REP, ROW_0FD6), CP(NP_66, PQ | GREG | REG),	/* ADDSUB ... PMOVMSKB */
-	[0xd8] = EIGHT(PAIR), FOUR(PAIR), TWICE(PAIR), SSE(P66 | PF3 | PF2), STEP(REP, ROW_0FE7),	/* ... CVTxxx MOVNTQ */
+	[0xd0] = SSE(P66 | PF2), FOUR(PAIR), PAIR, STEP(MANDATORY, ROW_0FD6), CP(NP_66, PQ | GREG | REG),	/* ADDSUB ... PMOVMSKB */
+	[0xd8] = EIGHT(PAIR), FOUR(PAIR), TWICE(PAIR), SSE(P66 | PF3 | PF2), STEP(MANDATORY, ROW_0FE7),	/* ... CVTxxx MOVNTQ */
 	[0xe8] = EIGHT(PAIR), CP(PF2, XM | MEM), FOUR(PAIR), TWICE(PAIR),			/* ... LDDQU */
 	[0xf7] = CP(NP_66, PQ | REG | INSN_IMPLICIT_DI), FOUR(PAIR), PAIR, PAIR, PAIR,		/* MASKMOVQ */
 },
@@ -275,7 +277,7 @@ const struct opcode opcode_maps[4][256] = {
 	[0x38] = EIGHT(SSE(P66)), TWICE(SSE(P66)),						/* PMINx PMAXx PMULLD PHMINPOSUW */
 	[0xc8] = FOUR(SSE(NP)), TWICE(SSE(NP)), [0xcf] = SSE(P66),				/* SHA1x SHA256x GF2P8MULB */
 	[0xdb] = SSE(P66), FOUR(SSE(P66)),							/* AESx */
-	[0xf0] = STEP(REP, ROW_38F0), STEP(REP, ROW_38F1), [0xf6] = STEP(REP, ROW_38F6),
+	[0xf0] = STEP(MANDATORY, ROW_38F0), STEP(MANDATORY, ROW_38F1), [0xf6] = STEP(MANDATORY, ROW_38F6),
 },
 
 [MAP_0F3A] = {

@@ -20,7 +20,7 @@ struct opcode {
 enum {
 	STEP_PREFIX = 0xf0,	/* a prefix byte: flags = PFX_*, operand = segment number */
 	STEP_MAP,		/* an escape byte: flags = MAP_* */
-	STEP_REP,		/* column = mandatory prefix: enum column */
+	STEP_MANDATORY,		/* column = mandatory prefix: enum column */
 	STEP_MOD,		/* column = 0 for memory, 1 for register (mod = 3) */
 	STEP_REG,		/* column = ModRM.reg */
 	STEP_RM,		/* column = ModRM.rm */
