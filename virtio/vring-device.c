@@ -167,6 +167,8 @@ static const char *add_piece(struct vring_device *vq, struct vring_buffer *buf, 
 		return "a buffer outside guest memory";
 	buf->out[count] = (struct virtio_iov){ base, d->len };
 	if (d->flags & VRING_DESC_WRITE) {
+		if (vq->mem->dirty)
+			vq->mem->dirty(vq->mem->opaque, d->addr, d->len);
 		buf->in_count++;
 		buf->in_len += d->len;
 	} else {

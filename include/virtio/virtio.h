@@ -112,6 +112,11 @@ struct virtio_mem {
 	void *(*translate)(void *opaque, uint64_t gpa, uint64_t len);
 	/* The reverse, for drivers: guest-physical address of our @len bytes at @ptr, or VIRTIO_BAD_ADDRESS. */
 	uint64_t (*address)(void *opaque, const void *ptr, size_t len);
+	/*
+	 * For devices: [@gpa, @gpa + @len) is about to be written from outside the guest; called when such a buffer is popped. A host
+	 * that keeps code it translated from guest memory drops what it has of these bytes. NULL: nobody needs to know.
+	 */
+	void (*dirty)(void *opaque, uint64_t gpa, uint64_t len);
 	void *opaque;
 };
 

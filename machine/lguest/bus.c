@@ -15,6 +15,14 @@ static void raise_irq(void *opaque, unsigned int irq)
 	lguest_raise(opaque, irq);
 }
 
+/* A device is about to write: what was translated from there must go, on whichever thread we are. */
+static void dirty(void *opaque, uint64_t gpa, uint64_t len)
+{
+	struct lguest *m = opaque;
+
+	cpu_dirty(m->cpu, (uint32_t)gpa, (uint32_t)len);
+}
+
 static int attach(struct lguest *m, struct virtio_dev *dev, const char *what, struct error *error)
 {
 	const char *reason;
@@ -51,7 +59,7 @@ int lguest_bus_create(struct lguest *m, const struct machine_devices *devices, s
 {
 	int err;
 
-	m->mem = (struct virtio_mem){.base = m->ram.base, .start = 0, .size = (uint64_t)m->ram.pages * PAGE};
+	m->mem = (struct virtio_mem){.base = m->ram.base, .start = 0, .size = (uint64_t)m->ram.pages * PAGE, .dirty = dirty, .opaque = m};
 	io_lock();
 	if (lguest_page_init(&m->bus, &m->mem, m->ram_bytes, m->mem.size, raise_irq, m) < 0)
 		err = error_set(error, EINVAL, "the device page does not fit behind guest memory");

@@ -564,6 +564,41 @@ static void turning_on_looks_again(void **state)
 	}
 }
 
+static uint64_t dirtied[4][2];
+static unsigned int dirtied_count;
+
+static void note_dirty(void *opaque, uint64_t gpa, uint64_t len)
+{
+	if (dirtied_count < 4) {
+		dirtied[dirtied_count][0] = gpa;
+		dirtied[dirtied_count][1] = len;
+	}
+	dirtied_count++;
+}
+
+/* What the device may write is announced before it does, and nothing else is. */
+static void writable_pieces_are_announced(void **state)
+{
+	struct pair *p = pair_create(8, 0, false, 0);
+	char *m = pair_alloc(p, 64, 1);
+	struct virtio_iov sg[3] = { { m, 5 }, { m + 16, 4 }, { m + 32, 8 } }, iov[8];
+	struct vring_buffer buf;
+	unsigned long used;
+
+	dirtied_count = 0;
+	p->mem.dirty = note_dirty;
+	assert_true(virtio_add_inbuf(p->vq, sg, 1, 3, &used) >= 0);
+	virtio_sync(p->vq);
+	assert_int_equal(dirtied_count, 0);
+	assert_int_equal(vring_device_pop(&p->dev, &buf, iov, 8), 1);
+	assert_int_equal(dirtied_count, 2);
+	assert_int_equal(dirtied[0][0], pair_address(p, m + 16));
+	assert_int_equal(dirtied[0][1], 4);
+	assert_int_equal(dirtied[1][0], pair_address(p, m + 32));
+	assert_int_equal(dirtied[1][1], 8);
+	pair_destroy(p);
+}
+
 static void event_rule(void **state)
 {
 	/* Moving from 10 to 13 shows entries 10, 11 and 12: an event word of one of these is passed. */
@@ -595,6 +630,7 @@ int main(void)
 		cmocka_unit_test(device_scribbles),
 		cmocka_unit_test(signals_when_wanted),
 		cmocka_unit_test(turning_on_looks_again),
+		cmocka_unit_test(writable_pieces_are_announced),
 		cmocka_unit_test(event_rule),
 	};
 
