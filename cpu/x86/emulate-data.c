@@ -84,33 +84,24 @@ bool emulate_mov_to_seg(struct emulation *e)
 bool emulate_load_far_pointer(struct emulation *e)
 {
 	const struct insn *in = e->insn;
-	uint8_t p[6];
+	uint32_t offset, selector;
 
-	if (!in->mem)
-		return emulate_fault(e, TRAP_UD, 0);
-	if (!emulate_read(e, in->seg, emulate_offset(e, e->gpr[R_ESP]), p, in->opsize + 2u))
+	if (!emulate_load_pair(e, in->opsize, &offset, 2, &selector) || !load_segment(e, in->segreg, selector))
 		return false;
-	if (!load_segment(e, in->segreg, p[in->opsize] | (uint32_t)p[in->opsize + 1] << 8))
-		return false;
-	emulate_set_reg(e, in->reg, in->opsize, p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
+	emulate_set_reg(e, in->reg, in->opsize, offset);
 	return emulate_done(e);
 }
 
 bool emulate_bound(struct emulation *e)
 {
 	unsigned size = e->insn->opsize, shift = 32 - 8 * size;
-	uint32_t offset = emulate_offset(e, e->gpr[R_ESP]), bounds[2];
-	uint16_t *half = (uint16_t *)bounds;
-	int32_t index, lower, upper;
+	uint32_t lower, upper;
+	int32_t index;
 
-	if (!e->insn->mem)
-		return emulate_fault(e, TRAP_UD, 0);
-	if (!emulate_read(e, e->insn->seg, offset, bounds, 2 * size))
+	if (!emulate_load_pair(e, size, &lower, size, &upper))
 		return false;
-	index = (int32_t)(e->gpr[e->insn->reg] << shift) >> shift;
-	lower = size == 2 ? (int16_t)half[0] : (int32_t)bounds[0];
-	upper = size == 2 ? (int16_t)half[1] : (int32_t)bounds[1];
-	if (index < lower || index > upper)
+	index = (int32_t)(e->gpr[e->insn->reg] << shift);
+	if (index < (int32_t)(lower << shift) || index > (int32_t)(upper << shift))
 		return emulate_fault(e, TRAP_BR, 0);
 	return emulate_done(e);
 }

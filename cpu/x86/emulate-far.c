@@ -5,8 +5,8 @@
  * What they may reach: code segments at the present privilege (JMP, CALL), and the present privilege or an outer one (RET, IRET).
  * Gates, task switches and virtual-8086 mode are not offered: #GP, as if the descriptor were of no use.
  *
- * The order of checks is that of the SDM's pseudo-code (vol. 2, JMP, CALL, RET, IRET), since it decides which of several possible
- * faults a guest sees.
+ * The order of checks decides which of several possible faults a guest sees. It is that of the SDM's pseudo-code (vol. 2, JMP, CALL,
+ * RET, IRET), except that a return to another ring reads all of its frame before it looks at CS, as AMD's manual has it (vol. 3).
  */
 #include "cpu/x86/emulate-internal.h"
 
@@ -110,23 +110,6 @@ static bool call_far(struct emulation *e, uint32_t selector, uint32_t eip)
 	return true;
 }
 
-static bool load_far_operand(struct emulation *e, uint32_t *selector, uint32_t *eip)
-{
-	uint32_t offset = emulate_offset(e, e->gpr[R_ESP]);
-	unsigned size = e->insn->opsize;
-	uint8_t p[6];
-
-	if (!e->insn->mem)
-		return emulate_fault(e, TRAP_UD, 0);
-	if (!emulate_read(e, e->insn->seg, offset, p, size + 2))
-		return false;
-	*eip = p[0] | (uint32_t)p[1] << 8;
-	if (size == 4)
-		*eip |= (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-	*selector = p[size] | (uint32_t)p[size + 1] << 8;
-	return true;
-}
-
 bool emulate_jmp_far(struct emulation *e)
 {
 	return jump_far(e, e->insn->imm2, e->insn->imm & size_mask(e->insn->opsize));
@@ -141,31 +124,29 @@ bool emulate_jmp_far_ind(struct emulation *e)
 {
 	uint32_t selector, eip;
 
-	return load_far_operand(e, &selector, &eip) && jump_far(e, selector, eip);
+	return emulate_load_pair(e, e->insn->opsize, &eip, 2, &selector) && jump_far(e, selector, eip);
 }
 
 bool emulate_call_far_ind(struct emulation *e)
 {
 	uint32_t selector, eip;
 
-	return load_far_operand(e, &selector, &eip) && call_far(e, selector, eip);
+	return emulate_load_pair(e, e->insn->opsize, &eip, 2, &selector) && call_far(e, selector, eip);
 }
 
 /* The code segment that a RET or IRET goes back to: its RPL is the privilege to return to. */
-static bool return_target(struct emulation *e, uint32_t selector, uint32_t eip, struct segment *cs)
+static bool return_target(struct emulation *e, uint32_t selector, struct segment *cs)
 {
 	unsigned rpl = selector & 3;
 	bool bad;
 
-	if (!selector_null(selector) && rpl < e->cpl)
-		return selector_fault(e, TRAP_GP, selector);
 	if (!fetch_code(e, selector, cs))
 		return false;
 	if (cs->attr & ATTR_CONFORMING)
 		bad = attr_dpl(cs->attr) > rpl;
 	else
 		bad = attr_dpl(cs->attr) != rpl;
-	if (bad)
+	if (bad || rpl < e->cpl)
 		return selector_fault(e, TRAP_GP, selector);
 	if (!(cs->attr & ATTR_P))
 		return selector_fault(e, TRAP_NP, selector);
@@ -213,7 +194,9 @@ static bool return_far(struct emulation *e, const uint32_t frame[2], uint32_t le
 	uint32_t outer[2], mask;
 	struct segment cs, ss;
 
-	if (!return_target(e, frame[1] & 0xffff, frame[0], &cs))
+	if (rpl != e->cpl && !emulate_peek(e, len + release, outer, 2, size))
+		return false;
+	if (!return_target(e, frame[1] & 0xffff, &cs))
 		return false;
 	if (rpl == e->cpl) {
 		if (!present_and_within(e, &cs, frame[0]))
@@ -222,8 +205,7 @@ static bool return_far(struct emulation *e, const uint32_t frame[2], uint32_t le
 		go(e, &cs, frame[0]);
 		return true;
 	}
-	if (!emulate_peek(e, len + release, outer, 2, size) || !return_stack(e, outer[1] & 0xffff, rpl, &ss) ||
-	    !present_and_within(e, &cs, frame[0]))
+	if (!return_stack(e, outer[1] & 0xffff, rpl, &ss) || !present_and_within(e, &cs, frame[0]))
 		return false;
 	go(e, &cs, frame[0]);
 	cpu_set_segment(e->cpu, S_SS, &ss);

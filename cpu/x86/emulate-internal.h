@@ -73,6 +73,8 @@ bool emulate_load(struct emulation *e, unsigned seg, uint32_t offset, unsigned s
 bool emulate_store(struct emulation *e, unsigned seg, uint32_t offset, unsigned size, uint32_t value);
 /** emulate_offset - offset within its segment of the memory operand, with @esp standing for ESP */
 uint32_t emulate_offset(const struct emulation *e, uint32_t esp);
+/** emulate_load_pair - two values that lie one after the other in memory, the first of @size bytes, the second of @size2 */
+bool emulate_load_pair(struct emulation *e, unsigned size, uint32_t *first, unsigned size2, uint32_t *second);
 /** emulate_load_rm / emulate_store_rm - the operand that mod and r/m name, 2 or 4 bytes */
 bool emulate_load_rm(struct emulation *e, unsigned size, uint32_t *value);
 bool emulate_store_rm(struct emulation *e, unsigned size, uint32_t value);
@@ -103,15 +105,17 @@ uint32_t flags_of_sub(uint32_t a, uint32_t b, unsigned size);
 
 /* --- the stack: emulate-stack.c -------------------------------------------------------------------------------------- */
 
-enum { STACK_WORDS = 32 };	/* the longest frame, ENTER size, 31: EBP, 30 frame pointers of others, its own */
+enum { PEEK_WORDS = 3 };	/* the longest frame emulate_peek() reads: IRET's */
 
 /** emulate_stack_mask - which bits of ESP the stack segment uses: 32, or 16 */
 uint32_t emulate_stack_mask(const struct emulation *e);
 /** emulate_esp_plus - ESP moved by @delta within the bits the stack segment uses */
 uint32_t emulate_esp_plus(const struct emulation *e, uint32_t delta);
-/** emulate_push - @values in the order they are pushed, @size bytes each; on success *@esp is what ESP must become */
+/** emulate_push - @values in the order they are pushed, @size bytes each; on success *@esp is what ESP must become. A fault in the
+ * middle leaves those before it written, as on hardware. */
 bool emulate_push(struct emulation *e, const uint32_t *values, unsigned count, unsigned size, uint32_t *esp);
-/** emulate_peek - @count values of @size bytes from @skip bytes above the top of the stack; the first is the one popped first */
+/** emulate_peek - up to PEEK_WORDS values of @size bytes from @skip bytes above the top of the stack; the first is the one popped
+ * first, but the last is read first: hardware reads return frames so, which shows in the address of a page fault */
 bool emulate_peek(struct emulation *e, uint32_t skip, uint32_t *values, unsigned count, unsigned size);
 
 /* --- control flow: emulate-flow.c, emulate-far.c --------------------------------------------------------------------- */

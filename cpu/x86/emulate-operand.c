@@ -87,6 +87,16 @@ uint32_t emulate_offset(const struct emulation *e, uint32_t esp)
 	return in->adsize == 2 ? offset & 0xffff : offset;
 }
 
+/* Two accesses: the second one's offset wraps with the address size, and each has a fault of its own. */
+bool emulate_load_pair(struct emulation *e, unsigned size, uint32_t *first, unsigned size2, uint32_t *second)
+{
+	uint32_t offset = emulate_offset(e, e->gpr[R_ESP]), after = (offset + size) & size_mask(e->insn->adsize);
+
+	if (!e->insn->mem)
+		return emulate_fault(e, TRAP_UD, 0);
+	return emulate_load(e, e->insn->seg, offset, size, first) && emulate_load(e, e->insn->seg, after, size2, second);
+}
+
 bool emulate_load_rm(struct emulation *e, unsigned size, uint32_t *value)
 {
 	if (e->insn->mem)

@@ -19,62 +19,46 @@ uint32_t emulate_esp_plus(const struct emulation *e, uint32_t delta)
 	return (esp & ~mask) | ((esp + delta) & mask);
 }
 
-static void put_value(uint8_t *at, uint32_t value, unsigned size)
+bool emulate_push(struct emulation *e, const uint32_t *values, unsigned count, unsigned size, uint32_t *esp)
 {
-	for (unsigned i = 0; i < size; i++)
-		at[i] = (uint8_t)(value >> 8 * i);
-}
+	uint32_t mask = emulate_stack_mask(e);
 
-static uint32_t get_value(const uint8_t *at, unsigned size)
-{
-	uint32_t value = 0;
-
-	for (unsigned i = 0; i < size; i++)
-		value |= (uint32_t)at[i] << 8 * i;
-	return value;
-}
-
-/* A frame that passes the end of the stack segment and comes in at the other: word by word. */
-static bool push_wrapped(struct emulation *e, const uint32_t *values, unsigned count, unsigned size, uint32_t mask)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (!emulate_store(e, S_SS, (e->gpr[R_ESP] - (i + 1) * size) & mask, size, values[i]))
+	*esp = e->gpr[R_ESP];
+	for (unsigned i = 0; i < count; i++) {
+		*esp = (*esp & ~mask) | ((*esp - size) & mask);
+		if (!emulate_store(e, S_SS, *esp & mask, size, values[i]))
 			return false;
+	}
 	return true;
 }
 
-bool emulate_push(struct emulation *e, const uint32_t *values, unsigned count, unsigned size, uint32_t *esp)
+static uint32_t value_at(const uint8_t *p, unsigned size)
 {
-	uint32_t mask = emulate_stack_mask(e), len = count * size, bottom = (e->gpr[R_ESP] - len) & mask;
-	uint8_t frame[STACK_WORDS * 4];
-
-	*esp = emulate_esp_plus(e, -len);
-	if (len > 1 && ((bottom + len - 1) & mask) < bottom)
-		return push_wrapped(e, values, count, size, mask);
-	for (unsigned i = 0; i < count; i++)
-		put_value(frame + (count - 1 - i) * size, values[i], size);
-	return emulate_write(e, S_SS, bottom, frame, len);
+	return size == 2 ? p[0] | (uint32_t)p[1] << 8 : p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-static bool peek_wrapped(struct emulation *e, uint32_t at, uint32_t *values, unsigned count, unsigned size, uint32_t mask)
+/* The whole frame in one access, where no page boundary can tell the difference. On false it must be read word by word. */
+static bool peek_at_once(struct emulation *e, uint32_t at, uint32_t *values, unsigned count, unsigned size)
 {
+	uint32_t len = count * size, page = (cpu_segment(e->cpu, S_SS)->base + at) & 4095;
+	uint8_t frame[PEEK_WORDS * 4];
+
+	if (page + len > 4096 || at + len - 1 > emulate_stack_mask(e) || !emulate_read(e, S_SS, at, frame, len))
+		return false;
 	for (unsigned i = 0; i < count; i++)
-		if (!emulate_load(e, S_SS, (at + i * size) & mask, size, &values[i]))
-			return false;
+		values[i] = value_at(frame + i * size, size);
 	return true;
 }
 
 bool emulate_peek(struct emulation *e, uint32_t skip, uint32_t *values, unsigned count, unsigned size)
 {
-	uint32_t mask = emulate_stack_mask(e), len = count * size, at = (e->gpr[R_ESP] + skip) & mask;
-	uint8_t frame[STACK_WORDS * 4];
+	uint32_t mask = emulate_stack_mask(e), at = (e->gpr[R_ESP] + skip) & mask;
 
-	if (((at + len - 1) & mask) < at)
-		return peek_wrapped(e, at, values, count, size, mask);
-	if (!emulate_read(e, S_SS, at, frame, len))
-		return false;
-	for (unsigned i = 0; i < count; i++)
-		values[i] = get_value(frame + i * size, size);
+	if (count > 1 && peek_at_once(e, at, values, count, size))
+		return true;
+	for (unsigned i = count; i-- > 0;)
+		if (!emulate_load(e, S_SS, (at + i * size) & mask, size, &values[i]))
+			return false;
 	return true;
 }
 
@@ -156,8 +140,9 @@ bool emulate_popa(struct emulation *e)
 	unsigned size = e->insn->opsize;
 	uint32_t values[8];
 
-	if (!emulate_peek(e, 0, values, 8, size))
-		return false;
+	for (unsigned i = 0; i < 8; i++)
+		if (!emulate_peek(e, i * size, &values[i], 1, size))
+			return false;
 	for (unsigned r = R_EAX; r <= R_EDI; r++)
 		if (r != R_ESP)
 			emulate_set_reg(e, r, size, values[R_EDI - r]);
@@ -189,29 +174,6 @@ bool emulate_popf(struct emulation *e)
 	return emulate_done(e);
 }
 
-/*
- * ENTER size, level copies the frame pointers of the enclosing levels from below [EBP], one read and one push at a time. We push
- * them together at the end, so a read from where this same frame is being built must be answered from the frame. @frame_at: the
- * offset of values[0]'s first byte.
- */
-static bool read_display(struct emulation *e, uint32_t at, uint32_t frame_at, const uint32_t *values, unsigned count, uint32_t *value)
-{
-	uint32_t mask = emulate_stack_mask(e);
-	unsigned size = e->insn->opsize;
-	uint8_t bytes[4];
-
-	if (!emulate_read(e, S_SS, at, bytes, size))
-		return false;
-	for (unsigned i = 0; i < size; i++) {
-		uint32_t depth = (frame_at + size - 1 - (at + i)) & mask;	/* bytes below the top of the frame */
-
-		if (depth / size < count)
-			bytes[i] = (uint8_t)(values[depth / size] >> 8 * (size - 1 - depth % size));
-	}
-	*value = get_value(bytes, size);
-	return true;
-}
-
 /* The processor also makes sure that the word at the new ESP could be written, though it writes nothing there. */
 static bool probe_stack(struct emulation *e, uint32_t esp)
 {
@@ -225,26 +187,30 @@ static bool probe_stack(struct emulation *e, uint32_t esp)
 	return false;
 }
 
+/*
+ * ENTER size, level: push EBP, then the frame pointers of the enclosing levels, which lie below [EBP], then the new one's own. One
+ * is read and pushed before the next is read: they may overlap.
+ */
 bool emulate_enter(struct emulation *e)
 {
-	unsigned size = e->insn->opsize, level = e->insn->imm2 & 31, count = 0;
+	unsigned size = e->insn->opsize, level = e->insn->imm2 & 31;
 	uint32_t mask = emulate_stack_mask(e), reserve = e->insn->imm & 0xffff;
-	uint32_t frame = emulate_esp_plus(e, -size), values[STACK_WORDS], esp;
+	uint32_t frame = emulate_esp_plus(e, -size), esp = frame, value = e->gpr[R_EBP];
 
-	values[count++] = e->gpr[R_EBP];
-	for (unsigned i = 1; i < level; i++) {
-		if (!read_display(e, (e->gpr[R_EBP] - i * size) & mask, frame & mask, values, count, &values[count]))
+	for (unsigned i = 0;; i++) {
+		if (!emulate_store(e, S_SS, esp & mask, size, value))
 			return false;
-		count++;
+		if (i == level)
+			break;
+		value = frame;
+		if (i + 1 < level && !emulate_load(e, S_SS, (e->gpr[R_EBP] - (i + 1) * size) & mask, size, &value))
+			return false;
+		esp = (esp & ~mask) | ((esp - size) & mask);
 	}
-	if (level)
-		values[count++] = frame;
-	esp = emulate_esp_plus(e, -(count * size + reserve));
+	esp = (esp & ~mask) | ((esp - reserve) & mask);
 	if (reserve && !probe_stack(e, esp))
 		return false;
-	if (!emulate_push(e, values, count, size, &frame))
-		return false;
-	emulate_set_reg(e, R_EBP, size, emulate_esp_plus(e, -size));
+	emulate_set_reg(e, R_EBP, size, frame);
 	e->gpr[R_ESP] = esp;
 	return emulate_done(e);
 }

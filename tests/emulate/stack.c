@@ -84,17 +84,19 @@ static void pusha_and_popa(void **state)
 	assert_int_equal(fake.gpr[R_ESP], 0x8000);
 }
 
-/* A frame across two pages is written whole or not at all. */
-static void pusha_faults_whole(void **state)
+/* Word by word, in the order of the pushes and pops. */
+static void pusha_and_popa_fault_midway(void **state)
 {
 	fake.gpr[R_ESP] = 0x8010;
 	fake.access[7] = 0;
-	assert_fault(RUN(0x60), TRAP_PF, PF_WRITE | PF_USER);
-	assert_int_equal(fake_exit.address, 0x7ff0);
+	assert_fault_midway(RUN(0x60), TRAP_PF, PF_WRITE | PF_USER);
+	assert_int_equal(fake_exit.address, 0x7ffc);
+	assert_int_equal(fake_get(0x8000, 4), 0x13131313);
 	fake.gpr[R_ESP] = 0x7ff0;
 	fake.access[7] = PAGE_ALL;
 	fake.access[8] = 0;
 	assert_fault(RUN(0x61), TRAP_PF, PF_USER);
+	assert_int_equal(fake_exit.address, 0x8000);
 	fake.access[8] = PAGE_ALL & ~PAGE_USER;
 	assert_fault(RUN(0x61), TRAP_PF, PF_USER | PF_PRESENT);
 }
@@ -184,10 +186,10 @@ static void enter_overlaps(void **state)
 static void enter_probe(void **state)
 {
 	fake.access[6] = 0;
-	assert_fault(RUN(0xc8, 0xfd, 0x0f, 0x00), TRAP_PF, PF_WRITE | PF_USER);
+	assert_fault_midway(RUN(0xc8, 0xfd, 0x0f, 0x00), TRAP_PF, PF_WRITE | PF_USER);
 	assert_int_equal(fake_exit.address, 0x6fff);
 	fake.access[6] = PAGE_PRESENT | PAGE_USER;
-	assert_fault(RUN(0xc8, 0xfd, 0x0f, 0x00), TRAP_PF, PF_WRITE | PF_USER | PF_PRESENT);
+	assert_fault_midway(RUN(0xc8, 0xfd, 0x0f, 0x00), TRAP_PF, PF_WRITE | PF_USER | PF_PRESENT);
 	assert_next(RUN(0xc8, 0xfc, 0x0f, 0x00));
 	assert_int_equal(fake.gpr[R_ESP], 0x7000);
 }
@@ -260,7 +262,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(push_and_pop_registers, setup), cmocka_unit_test_setup(push_immediates_and_memory, setup),
 		cmocka_unit_test_setup(pop_memory, setup),	       cmocka_unit_test_setup(pusha_and_popa, setup),
-		cmocka_unit_test_setup(pusha_faults_whole, setup),     cmocka_unit_test_setup(pushf_popf, setup),
+		cmocka_unit_test_setup(pusha_and_popa_fault_midway, setup),     cmocka_unit_test_setup(pushf_popf, setup),
 		cmocka_unit_test_setup(popf_obeys_privilege, setup),   cmocka_unit_test_setup(enter_and_leave, setup),
 		cmocka_unit_test_setup(enter_16, setup),	       cmocka_unit_test_setup(enter_overlaps, setup),
 		cmocka_unit_test_setup(enter_probe, setup),	       cmocka_unit_test_setup(stack_of_16_bits, setup),
