@@ -22,9 +22,11 @@
  * The kernel limits mappings per process (vm.max_map_count). We count the calls that may split one, and empty the least recently
  * used slot long before the limit.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "cpu/x86/window.h"
 
@@ -221,6 +223,12 @@ static void compare_kernel_code(struct cpu *cpu, uint32_t page)
 
 /* --- slots ---------------------------------------------------------------------------------------------------------------- */
 
+static void forget_maps(struct cpu *cpu, struct slot *slot)
+{
+	cpu->map_count -= slot->map_count < cpu->map_count ? slot->map_count : cpu->map_count;
+	slot->map_count = 0;
+}
+
 /* Covers whole mappings, so it frees more than it takes. A window that cannot be closed must not be run in, nor left open. */
 static void hide_everything(uint8_t *from, uint64_t len)
 {
@@ -247,8 +255,7 @@ static void empty_user(struct cpu *cpu, struct slot *slot)
 	if (slot->has_jumps)
 		jump_clear(slot->table);
 	slot->has_jumps = false;
-	cpu->map_count -= slot->map_count;
-	slot->map_count = 0;
+	forget_maps(cpu, slot);
 }
 
 static void empty_slot(struct cpu *cpu, struct slot *slot)
@@ -259,8 +266,7 @@ static void empty_slot(struct cpu *cpu, struct slot *slot)
 	if (slot->has_jumps)
 		jump_clear(slot->table);
 	slot->has_jumps = false;
-	cpu->map_count -= slot->map_count;
-	slot->map_count = 0;
+	forget_maps(cpu, slot);
 	slot->kernel_stale = false;
 	slot->distrusted = false;
 }
@@ -458,25 +464,59 @@ static void drop_other_frame(struct cpu *cpu, uint32_t page, uint32_t pte)
 	shadow_set(cpu->slot, page, 0);
 }
 
-/* Give mappings back to the host: those of the slot that has been idle longest, or if there is none, our own. */
-static void make_room(struct cpu *cpu)
+/* The slot to give up when the host's mappings run out: the one that has been idle longest, or if no other has any, our own. */
+static struct slot *victim(struct cpu *cpu)
 {
-	struct slot *oldest = oldest_slot(cpu);
+	struct slot *victim = NULL;
 
-	if (oldest && oldest->map_count) {
-		empty_slot(cpu, oldest);
-		oldest->pgd = SLOT_FREE;
-	} else {
-		empty_slot(cpu, cpu->slot);
+	for (unsigned i = 0; i < cpu->slot_count; i++) {
+		struct slot *s = &cpu->slots[i];
+
+		if (s != cpu->slot && s->map_count && (!victim || s->last_used < victim->last_used))
+			victim = s;
 	}
+	return victim;
 }
 
+static void make_room(struct cpu *cpu)
+{
+	struct slot *slot = victim(cpu);
+
+	empty_slot(cpu, slot ? slot : cpu->slot);
+	if (slot)
+		slot->pgd = SLOT_FREE;
+}
+
+/* How many mappings the process really has. (Not with stdio: see map_zeroed().) */
+static unsigned count_mappings(void)
+{
+	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	char text[4096];
+	unsigned lines = 0;
+	ssize_t n;
+
+	while (fd >= 0 && (n = read(fd, text, sizeof(text))) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			lines += text[i] == '\n';
+	if (fd >= 0)
+		close(fd);
+	return lines;
+}
+
+/* We count what may split a mapping; most calls do not. So before anything is given up for it, the count is put right. */
 static void count_maps(struct cpu *cpu, unsigned n)
 {
 	cpu->slot->map_count += n;
 	cpu->map_count += n;
 	cpu->stats.maps++;
-	if (cpu->map_count >= cpu->map_limit)
+	if (cpu->map_count < cpu->map_limit)
+		return;
+	cpu->map_count = count_mappings();
+	while (cpu->map_count > cpu->map_limit / 2 && victim(cpu)) {
+		make_room(cpu);
+		cpu->map_count = count_mappings();
+	}
+	if (cpu->map_count > cpu->map_limit / 2)
 		make_room(cpu);
 }
 
