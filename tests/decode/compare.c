@@ -645,7 +645,7 @@ const char *compare_truncated(const uint8_t *code, uint8_t *end)
 		if (ret == DECODE_TOO_LONG || avail < whole.len) {
 			if (got != DECODE_MORE)
 				return "a part is taken for the whole";
-		} else if (got != ret || memcmp(&part, &whole, sizeof(part))) {
+		} else if (got != ret || memcmp(&part, &whole, sizeof(part))) {	/* NOLINT: padding and all */
 			return "bytes after the instruction change it";
 		}
 	}

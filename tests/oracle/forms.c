@@ -238,7 +238,7 @@ static void mark_redundant(struct forms *list, size_t plain, size_t plain_end)
 void forms_make(struct forms *list)
 {
 	memset(list, 0, sizeof(*list));
-	for (uint8_t map = MAP_PRIMARY; map <= MAP_0F3A; map++) {
+	for (unsigned map = MAP_PRIMARY; map <= MAP_0F3A; map++) {
 		for (unsigned op = 0; op < 256; op++) {
 			size_t plain = list->count, plain_end = 0;
 

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+#
+# A short way to Meson. The two commands: `make run` and `make check`. `make help` lists the rest.
+
+BUILD  ?= build
+# What `make run` starts, and with which options: make run KERNEL=~/vmlinux ARGS="-m 512M -d root.img" PARAMETERS="root=/dev/vda"
+KERNEL ?= $(BUILD)/guest/pup/pup
+ARGS   ?= -d $(BUILD)/disk.img
+PARAMETERS ?=
+# Which tests: make check TESTS="pup-disk host-slirp"
+TESTS  ?=
+
+.PHONY: all run check bench doctor install help setup clean
+
+all: $(BUILD)/build.ninja ## build (the program is build/kennel)
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja: | setup
+	@meson setup $(BUILD) $(MESONFLAGS)
+
+setup: ## install the Debian packages that are missing
+	@scripts/setup
+
+run: all ## build, and start a guest to type at; Ctrl-A x ends it
+	@truncate -s 16M $(BUILD)/disk.img
+	$(BUILD)/kennel run $(ARGS) $(KERNEL) $(if $(PARAMETERS),-- $(PARAMETERS))
+
+check: all ## build, and run every test (TESTS="NAME ..." for some)
+	@meson test -C $(BUILD) --no-rebuild --print-errorlogs $(TESTS)
+
+bench: all ## measure: native, Kennel, QEMU TCG
+	@scripts/setup --all
+	@bench/run
+
+doctor: all ## look at what this host has of what Kennel needs
+	@$(BUILD)/kennel doctor
+
+install: all ## install the program, the manual page and libvirtio (DESTDIR and MESONFLAGS=--prefix=... count)
+	@meson install -C $(BUILD) --no-rebuild
+
+help: ## print this
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1	\2/p' Makefile | expand -t 12
+
+clean: ## remove everything that was built
+	@rm -rf $(BUILD)
