@@ -43,7 +43,8 @@ static const struct {
 	[RULE_EXTENT]	= { "extent", "an access that begins below 4 GiB must end inside the guard behind the window" },
 	[RULE_WINDOWED]	= { "windowed", "the operand must be computed modulo 2^32 from the window: both prefixes, nothing else" },
 	[RULE_FIELD]	= { "field", "translated code touches only the fields of struct cpu that are listed for it, with the listed index" },
-	[RULE_TABLE]	= { "table", "a jump table is only read, with a 16-bit index: nothing behind it is reached" },
+	[RULE_TABLE]	= { "table", "a jump table is only read, with a 16-bit index: nothing behind it is reached; the host address first, "
+				     "because a kick may change r14 in between, and then the pair must not match" },
 	[RULE_VALUE]	= { "value", "C trusts this place: a value of another kind, or one of the host's, must not get there" },
 	[RULE_WIDE]	= { "wide", "guest registers stay below 4 GiB: 64 bits are written only for string operands and to give RCX back" },
 	[RULE_RESERVED]	= { "reserved", "r14 and r15 are what every other rule stands on" },
@@ -69,6 +70,7 @@ static const ZydisMnemonic integer_list[] = {
 	M(SETNO), M(SETNP), M(SETNS), M(SETNZ), M(SETO), M(SETP), M(SETS), M(SETZ),
 	M(CBW), M(CWDE), M(CWD), M(CDQ), M(LAHF), M(SAHF), M(CLC), M(STC), M(CMC), M(CLD), M(STD), M(NOP), M(PAUSE),
 	M(XADD), M(CMPXCHG), M(CMPXCHG8B), M(RDTSC), M(PREFETCHW), M(PREFETCHWT1), M(PREFETCH), M(CLFLUSH), M(CLFLUSHOPT), M(CLWB),
+	M(FCOMI), M(FCOMIP), M(FUCOMI), M(FUCOMIP),	/* Zydis counts them with the integer instructions of their processor */
 #undef M
 };
 
@@ -373,6 +375,22 @@ static bool store_field(struct check *c)
 	return (reg >= 0 && kind_of(c, reg) == f->kind) || refuse(c, RULE_VALUE);
 }
 
+/* The key of an entry is read: the host addresses read before it are those that it may vouch for. */
+static bool pair_entries(struct check *c, uint32_t tag)
+{
+	bool found = false;
+
+	for (unsigned i = R8; i < R14; i++) {
+		struct value *v = &c->now.value[i];
+
+		if (v->kind != V_ENTRY || v->tag != tag)
+			continue;
+		v->kind = V_PAIRED;
+		found = true;
+	}
+	return found || refuse(c, RULE_TABLE);
+}
+
 /* mov reg, [r14 + index*8] or [r14 + constant]: the entry's key; 4 bytes further: its host code */
 static bool load_entry(struct check *c, int reg)
 {
@@ -397,7 +415,7 @@ static bool load_entry(struct check *c, int reg)
 	if (disp & 3)
 		return refuse(c, RULE_TABLE);
 	set(c, reg, disp & 4 ? V_ENTRY : V_KEY, tag);
-	return true;
+	return disp & 4 || pair_entries(c, tag);
 }
 
 /* --- the translator's own instructions -------------------------------------------------------------------------------------- */
@@ -627,7 +645,7 @@ static bool jrcxz(struct check *c)
 	struct state taken = c->now;
 
 	for (unsigned i = R8; i < R14; i++)
-		if (kind_of(c, RCX) == V_MISS && taken.value[i].kind == V_ENTRY && taken.value[i].tag == c->now.value[RCX].tag)
+		if (kind_of(c, RCX) == V_MISS && taken.value[i].kind == V_PAIRED && taken.value[i].tag == c->now.value[RCX].tag)
 			taken.value[i].kind = V_HIT;
 	return jump_to(c, &taken);
 }

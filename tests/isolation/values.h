@@ -22,8 +22,9 @@ enum kind {
 	V_NUMBER,	/* of a descriptor: read from loadable[] */
 
 	/* From a jump table. tag: what the entry's index was made from. */
-	V_KEY,		/* minus the entry's EIP */
-	V_ENTRY,	/* host code of the entry, which may be the wrong one */
+	V_ENTRY,	/* host code of an entry, which may be the wrong one */
+	V_KEY,		/* minus the entry's EIP, read after the host code */
+	V_PAIRED,	/* host code that was read before the key */
 	V_MISS,		/* KEY + the EIP wanted: zero says that the entry is the right one */
 	V_HIT,		/* host code of the right entry */
 
