@@ -10,12 +10,12 @@ static struct lguest_device *of(struct virtio_device *vdev)
 
 static uint8_t *features_of(struct lguest_device *dev)
 {
-	return dev->desc + LGUEST_DESC_HEADER + LGUEST_DESC_VQ * (unsigned int)dev->desc[LGUEST_DESC_NUM_VQ];
+	return dev->desc + LGUEST_DESC_HEADER + (size_t)LGUEST_DESC_VQ * dev->desc[LGUEST_DESC_NUM_VQ];
 }
 
 static uint8_t *config_of(struct lguest_device *dev)
 {
-	return features_of(dev) + 2 * (unsigned int)dev->desc[LGUEST_DESC_FEATURE_LEN];
+	return features_of(dev) + (size_t)2 * dev->desc[LGUEST_DESC_FEATURE_LEN];
 }
 
 /* NOTIFY of the descriptor: look at the status. */
@@ -91,7 +91,7 @@ static int lguest_find_queue(struct virtio_device *vdev, unsigned int index, str
 {
 	struct lguest_device *dev = of(vdev);
 	struct lguest_bus *bus = dev->bus;
-	const uint8_t *config = dev->desc + LGUEST_DESC_HEADER + LGUEST_DESC_VQ * index;
+	const uint8_t *config;
 	uint16_t num, irq;
 	uint64_t address;
 	uint8_t *ring;
@@ -99,6 +99,7 @@ static int lguest_find_queue(struct virtio_device *vdev, unsigned int index, str
 
 	if (index >= dev->desc[LGUEST_DESC_NUM_VQ])
 		return -VIRTIO_ENOENT;
+	config = dev->desc + LGUEST_DESC_HEADER + (size_t)LGUEST_DESC_VQ * index;
 	num = virtio_get16(false, config + LGUEST_VQ_NUM);
 	irq = virtio_get16(false, config + LGUEST_VQ_IRQ);
 	address = (uint64_t)virtio_get32(false, config + LGUEST_VQ_PFN) * LGUEST_PAGE_SIZE;

@@ -49,6 +49,7 @@ struct fake_console {
 	struct console_backend be;
 	char printed[4096];
 	size_t len;
+	bool discard;			/* keep nothing of what is printed */
 	unsigned int ready;		/* calls of input_ready() */
 	uint16_t columns, rows;
 	bool closed;

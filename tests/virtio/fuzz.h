@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fuzz.h - a fuzz target is LLVMFuzzerTestOneInput(), for libFuzzer:
+ *
+ *	clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. -Iinclude TARGET.c ... -o fuzz && ./fuzz
+ *
+ * fuzz-main.c is the poor man's driver for any compiler: runs the files named on the command line, or random inputs for so many
+ * seconds (default 2), from a fixed seed, so that a failure can be seen again.
+ */
+#ifndef TESTS_VIRTIO_FUZZ_H
+#define TESTS_VIRTIO_FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Input read as a stream; zeros when it has run out. */
+struct fuzz_input {
+	const uint8_t *data;
+	size_t left;
+};
+
+static inline uint8_t fuzz_u8(struct fuzz_input *in)
+{
+	if (!in->left)
+		return 0;
+	in->left--;
+	return *in->data++;
+}
+
+static inline uint16_t fuzz_u16(struct fuzz_input *in)
+{
+	uint16_t high = fuzz_u8(in);
+
+	return (uint16_t)(high << 8 | fuzz_u8(in));
+}
+
+static inline uint32_t fuzz_u32(struct fuzz_input *in)
+{
+	uint32_t high = fuzz_u16(in);
+
+	return high << 16 | fuzz_u16(in);
+}
+
+#endif
