@@ -2,9 +2,9 @@
 /*
  * emulate-system.c - what asks who is running and where: flags and ports under IOPL, CPUID, the clock, descriptor inquiries.
  */
-#include <cpuid.h>
 
 #include "cpu/x86/emulate-internal.h"
+#include "cpu/x86/hostid.h"
 
 /* The machine decides what a privileged instruction does; the fault it would otherwise be is written down already. */
 bool emulate_privileged(struct emulation *e)
@@ -52,7 +52,7 @@ bool emulate_cpuid(struct emulation *e)
 	void *opaque;
 	const struct cpu_ops *ops = cpu_ops(e->cpu, &opaque);
 
-	__cpuid_count(leaf, subleaf, regs[0], regs[1], regs[2], regs[3]);
+	hostid_cpuid(leaf, subleaf, regs);
 	if (ops->cpuid)
 		ops->cpuid(opaque, leaf, subleaf, regs);
 	e->gpr[R_EAX] = regs[0];

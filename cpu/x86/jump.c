@@ -7,9 +7,9 @@
 
 enum { LONGEST_INSN = 15 };
 
-struct jump_entry *jump_table_create(void)
+struct jump_table *jump_table_create(void)
 {
-	struct jump_entry *table = mmap(NULL, JUMP_ENTRIES * sizeof(*table), PROT_READ | PROT_WRITE,
+	struct jump_table *table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE,
 					MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (table == MAP_FAILED)
@@ -18,19 +18,25 @@ struct jump_entry *jump_table_create(void)
 	return table;
 }
 
-void jump_table_destroy(struct jump_entry *table)
+void jump_table_destroy(struct jump_table *table)
 {
 	if (table)
-		munmap(table, JUMP_ENTRIES * sizeof(*table));
+		munmap(table, sizeof(*table));
 }
 
-void jump_clear(struct jump_entry *table)
+void jump_clear(struct jump_table *table)
 {
-	madvise(table, JUMP_ENTRIES * sizeof(*table), MADV_DONTNEED);
-	jump_clear_entry(table, 0);
+	if (table->log_count > JUMP_LOG) {
+		madvise(table, sizeof(*table), MADV_DONTNEED);
+		jump_clear_entry(table, 0);
+		return;
+	}
+	for (uint32_t i = 0; i < table->log_count; i++)
+		jump_clear_entry(table, table->log[i]);
+	table->log_count = 0;
 }
 
-void jump_forget_page(struct jump_entry *table, uint32_t page)
+void jump_forget_page(struct jump_table *table, uint32_t page)
 {
 	uint32_t first = page << PAGE_SHIFT;
 

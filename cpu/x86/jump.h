@@ -17,33 +17,44 @@ struct jump_entry {
 	uint32_t host;
 };
 
-enum { JUMP_ENTRIES = 65536 };
+enum { JUMP_ENTRIES = 65536, JUMP_LOG = 8192 };
+
+/* What r14 points at, and behind it the list of entries in use, so that a table is emptied as fast as it was filled. */
+struct jump_table {
+	struct jump_entry entry[JUMP_ENTRIES];
+	uint32_t log_count;		/* more than JUMP_LOG: unknown */
+	uint16_t log[JUMP_LOG];
+};
 
 /** jump_table_create - an empty table, or NULL. Pages that are never used cost nothing. */
-struct jump_entry *jump_table_create(void);
-void jump_table_destroy(struct jump_entry *table);
+struct jump_table *jump_table_create(void);
+void jump_table_destroy(struct jump_table *table);
 /* An entry for index 0 that no target with that index matches; all-zero entries do the same for the other indices. */
-static inline void jump_clear_entry(struct jump_entry *table, uint32_t index)
+static inline void jump_clear_entry(struct jump_table *table, uint32_t index)
 {
-	table[index] = (struct jump_entry){ .minus_eip = index == 0 };
+	table->entry[index] = (struct jump_entry){ .minus_eip = index == 0 };
 }
-void jump_clear(struct jump_entry *table);
+void jump_clear(struct jump_table *table);
 /** jump_forget_page - entries of code that begins in the page, or runs into it from the one before. */
-void jump_forget_page(struct jump_entry *table, uint32_t page);
+void jump_forget_page(struct jump_table *table, uint32_t page);
 /** jump_forget - one address, in every table. */
 void jump_forget(struct cpu *cpu, uint32_t eip);
 void jump_clear_all(struct cpu *cpu);
 
-static inline uint32_t jump_lookup(const struct jump_entry *table, uint32_t eip)
+static inline uint32_t jump_lookup(const struct jump_table *table, uint32_t eip)
 {
-	const struct jump_entry *entry = &table[eip & 0xffff];
+	const struct jump_entry *entry = &table->entry[eip & 0xffff];
 
 	return entry->minus_eip + eip == 0 ? entry->host : 0;
 }
 
-static inline void jump_enter(struct jump_entry *table, uint32_t eip, uint32_t host)
+static inline void jump_enter(struct jump_table *table, uint32_t eip, uint32_t host)
 {
-	table[eip & 0xffff] = (struct jump_entry){ .minus_eip = 0u - eip, .host = host };
+	table->entry[eip & 0xffff] = (struct jump_entry){ .minus_eip = 0u - eip, .host = host };
+	if (table->log_count < JUMP_LOG)
+		table->log[table->log_count] = (uint16_t)eip;
+	if (table->log_count <= JUMP_LOG)
+		table->log_count++;
 }
 
 #endif

@@ -17,7 +17,7 @@
 
 /* --- finding ---------------------------------------------------------------------------------------------------------------- */
 
-static struct jump_entry *jump_table(const struct cpu *cpu)
+static struct jump_table *jump_table(const struct cpu *cpu)
 {
 	return cpu->user ? cpu->slot->table : cpu->kernel_table;
 }
@@ -89,7 +89,7 @@ static uint32_t find_host(struct cpu *cpu)
 
 /* --- running ---------------------------------------------------------------------------------------------------------------- */
 
-static uint32_t enter(struct cpu *cpu, uint32_t host, struct jump_entry *table)
+static uint32_t enter(struct cpu *cpu, uint32_t host, struct jump_table *table)
 {
 	cpu->target = host;
 	cpu->table = table;

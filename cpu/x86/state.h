@@ -59,7 +59,7 @@
 struct block;
 struct slot;
 struct frame;
-struct jump_entry;
+struct jump_table;
 
 enum { DESCRIPTORS = 16 };
 
@@ -70,7 +70,7 @@ struct cpu {
 	uint32_t reason;
 	uint64_t flags;			/* host image: arithmetic flags and DF */
 	uint8_t *window;		/* view in force */
-	struct jump_entry *table;	/* jump table in force */
+	struct jump_table *table;	/* jump table in force */
 	uint64_t host_sp;
 	uint64_t target;		/* where glue_enter() jumps */
 	uint32_t arg;
@@ -117,7 +117,7 @@ struct cpu {
 	/* Translated code: block.c */
 	struct code_cache *cache;
 	struct frame *frames;		/* one for each page of ram */
-	struct jump_entry *kernel_table, *miss_table;
+	struct jump_table *kernel_table, *miss_table;
 	bool kernel_table_low;		/* it has entries below kernel_base */
 
 	/* Address spaces: window.c */
@@ -131,7 +131,7 @@ struct cpu {
 	uint8_t *gs;			/* what the host's gs base holds */
 	struct {
 		uint32_t page[128];
-		unsigned count;
+		unsigned count, kernel_done;
 	} stale;			/* pages of the slot in force to look at before the guest runs on */
 	uint32_t fault_page;		/* the page of the last page fault given to the guest, and how it was touched */
 	bool fault_write, fault_user;

@@ -150,25 +150,38 @@ static enum page_state may_keep(uint32_t entry, uint32_t pte, enum view view)
 	return (pte & (PTE_RW | PTE_D)) == (PTE_RW | PTE_D) ? PAGE_WRITE : PAGE_READ;
 }
 
+/*
+ * The user's view is only looked at by user code: it is put right just before that runs again, which for a process that is
+ * being torn down is never.
+ */
+enum { LOOK_KERNEL = 1 << VIEW_KERNEL, LOOK_USER = 1 << VIEW_USER, LOOK_BOTH = LOOK_KERNEL | LOOK_USER };
+
+static bool concerns(const struct cpu *cpu, uint32_t entry, unsigned look)
+{
+	return (look & LOOK_KERNEL && state_of(entry, VIEW_KERNEL) > PAGE_HIDDEN) ||
+	       (look & LOOK_USER && state_of(entry, VIEW_USER) > PAGE_HIDDEN) ||
+	       (entry & SHADOW_CODE && (look & LOOK_USER || cpu->kernel_table_low));
+}
+
 /* Make one page's views and jump-table entries obey the tables. @batches: one for each view. */
-static void compare_page(struct cpu *cpu, struct slot *slot, uint32_t page, struct batch batches[VIEWS])
+static void compare_page(struct cpu *cpu, struct slot *slot, uint32_t page, unsigned look, struct batch batches[VIEWS])
 {
 	uint32_t entry = shadow_get(slot, page), now = entry, pte;
 
-	if (!entry)
+	if (!concerns(cpu, entry, look))
 		return;
 	/* The kernel half is the same everywhere, and a slot not in use may name a directory that is one no more. */
 	pte = mmu_peek(cpu, in_kernel_half(cpu, page) ? cpu->slot->pgd : slot->pgd, page << PAGE_SHIFT);
 	for (enum view v = VIEW_KERNEL; v < VIEWS; v++) {
 		enum page_state most = may_keep(entry, pte, v);
 
-		if (state_of(entry, v) <= most || state_of(entry, v) <= PAGE_HIDDEN)
+		if (!(look & 1 << v) || state_of(entry, v) <= most || state_of(entry, v) <= PAGE_HIDDEN)
 			continue;
 		batch_add(cpu, &batches[v], slot, v, page, most);
 		now = with_state(now, v, most);
 	}
 	if (now & SHADOW_CODE && may_keep(entry, pte, VIEW_USER) == PAGE_HIDDEN) {
-		jump_forget_page(slot->table, page);
+		slot->jumps_stale = true;
 		if (cpu->kernel_table_low)
 			jump_forget_page(cpu->kernel_table, page);
 		now &= ~(uint32_t)SHADOW_CODE;
@@ -177,7 +190,7 @@ static void compare_page(struct cpu *cpu, struct slot *slot, uint32_t page, stru
 		shadow_set(slot, page, now & ~PTE_FRAME ? now : 0);
 }
 
-static void compare_range(struct cpu *cpu, struct slot *slot, uint32_t first_table, uint32_t last_table)
+static void compare_range(struct cpu *cpu, struct slot *slot, uint32_t first_table, uint32_t last_table, unsigned look)
 {
 	struct batch batches[VIEWS] = { 0 };
 
@@ -186,7 +199,7 @@ static void compare_range(struct cpu *cpu, struct slot *slot, uint32_t first_tab
 
 		for (unsigned group = 0; s && group < 16; group++)
 			for (uint64_t bits = s->used[group]; bits; bits &= bits - 1)
-				compare_page(cpu, slot, t << 10 | group << 6 | (uint32_t)__builtin_ctzll(bits), batches);
+				compare_page(cpu, slot, t << 10 | group << 6 | (uint32_t)__builtin_ctzll(bits), look, batches);
 	}
 	batch_run(&batches[VIEW_KERNEL]);
 	batch_run(&batches[VIEW_USER]);
@@ -199,13 +212,14 @@ static uint32_t kernel_table(const struct cpu *cpu)
 
 static void compare_user(struct cpu *cpu, struct slot *slot)
 {
-	compare_range(cpu, slot, 0, kernel_table(cpu));
+	compare_range(cpu, slot, 0, kernel_table(cpu), LOOK_KERNEL);
+	slot->user_stale = true;
 }
 
 static void compare_kernel(struct cpu *cpu, struct slot *slot)
 {
 	slot->kernel_stale = false;
-	compare_range(cpu, slot, kernel_table(cpu), 1024);
+	compare_range(cpu, slot, kernel_table(cpu), 1024, LOOK_BOTH);
 }
 
 /* Kernel code is known to jump tables and chains of all address spaces: if it moved, drop it. */
@@ -245,6 +259,13 @@ static void empty_tables(struct slot *slot, uint32_t first, uint32_t last)
 	}
 }
 
+static void empty_common(struct cpu *cpu, struct slot *slot)
+{
+	jump_clear(slot->table);
+	slot->jumps_stale = slot->user_stale = false;
+	forget_maps(cpu, slot);
+}
+
 static void empty_user(struct cpu *cpu, struct slot *slot)
 {
 	if (slot->map_count) {
@@ -252,10 +273,7 @@ static void empty_user(struct cpu *cpu, struct slot *slot)
 		hide_everything(slot->view[VIEW_USER], GIB4);
 	}
 	empty_tables(slot, 0, kernel_table(cpu));
-	if (slot->has_jumps)
-		jump_clear(slot->table);
-	slot->has_jumps = false;
-	forget_maps(cpu, slot);
+	empty_common(cpu, slot);
 }
 
 static void empty_slot(struct cpu *cpu, struct slot *slot)
@@ -263,10 +281,7 @@ static void empty_slot(struct cpu *cpu, struct slot *slot)
 	for (enum view v = VIEW_KERNEL; v < VIEWS; v++)
 		hide_everything(slot->view[v], GIB4);
 	empty_tables(slot, 0, 1024);
-	if (slot->has_jumps)
-		jump_clear(slot->table);
-	slot->has_jumps = false;
-	forget_maps(cpu, slot);
+	empty_common(cpu, slot);
 	slot->kernel_stale = false;
 	slot->distrusted = false;
 }
@@ -319,7 +334,7 @@ static void use_slot(struct cpu *cpu, uint32_t pgd)
 	if (slot->kernel_stale)
 		compare_kernel(cpu, slot);
 	slot->last_used = ++cpu->slot_clock;
-	cpu->stale.count = 0;
+	cpu->stale.count = cpu->stale.kernel_done = 0;
 	cpu->fault_page = ~0u;
 	if (cpu->kernel_table_low) {
 		jump_clear(cpu->kernel_table);
@@ -458,7 +473,7 @@ static void drop_other_frame(struct cpu *cpu, uint32_t page, uint32_t pte)
 
 	if (!entry || !((entry ^ pte) & PTE_FRAME))
 		return;
-	compare_page(cpu, cpu->slot, page, batches);
+	compare_page(cpu, cpu->slot, page, LOOK_BOTH, batches);
 	batch_run(&batches[VIEW_KERNEL]);
 	batch_run(&batches[VIEW_USER]);
 	shadow_set(cpu->slot, page, 0);
@@ -650,26 +665,13 @@ void window_note_code(struct cpu *cpu, uint32_t linear, uint32_t pte)
 
 	if (!(entry & SHADOW_CODE))
 		shadow_set(cpu->slot, page, (entry ? entry : pte & PTE_FRAME) | SHADOW_CODE);
-	cpu->slot->has_jumps = true;
 }
 
 /* --- what the machine asks for -------------------------------------------------------------------------------------------- */
 
-/* Pages named by cpu_flush_page() since the guest last ran. One that it has just faulted on is mapped before it asks again. */
-static void settle_stale(struct cpu *cpu)
+/* The page of the last fault given to the guest, if its kernel has made it usable: mapped before it is asked for again. */
+static void map_awaited(struct cpu *cpu)
 {
-	struct batch batches[VIEWS] = { 0 };
-	bool awaited = false;
-
-	for (unsigned i = 0; i < cpu->stale.count; i++) {
-		compare_page(cpu, cpu->slot, cpu->stale.page[i], batches);
-		awaited |= cpu->stale.page[i] == cpu->fault_page;
-	}
-	batch_run(&batches[VIEW_KERNEL]);
-	batch_run(&batches[VIEW_USER]);
-	cpu->stale.count = 0;
-	if (!awaited)
-		return;
 	uint32_t pte = mmu_peek(cpu, cpu->slot->pgd, cpu->fault_page << PAGE_SHIFT);
 	bool usable = pte & PTE_A && (!cpu->fault_write || (pte & (PTE_RW | PTE_D)) == (PTE_RW | PTE_D)) &&
 		      (!cpu->fault_user || pte & PTE_US) && !(cpu->fault_write && cpu->frames[frame_of(pte)].code);
@@ -677,6 +679,38 @@ static void settle_stale(struct cpu *cpu)
 	if (usable)
 		map_page(cpu, cpu->fault_user ? VIEW_USER : VIEW_KERNEL, cpu->fault_page, pte);
 	cpu->fault_page = ~0u;
+}
+
+static void settle_pages(struct cpu *cpu, unsigned first, unsigned look)
+{
+	struct batch batches[VIEWS] = { 0 };
+	bool awaited = false;
+
+	for (unsigned i = first; i < cpu->stale.count; i++) {
+		compare_page(cpu, cpu->slot, cpu->stale.page[i], look, batches);
+		awaited |= cpu->stale.page[i] == cpu->fault_page;
+	}
+	batch_run(&batches[VIEW_KERNEL]);
+	batch_run(&batches[VIEW_USER]);
+	if (awaited && look & 1 << (cpu->fault_user ? VIEW_USER : VIEW_KERNEL))
+		map_awaited(cpu);
+}
+
+/* Pages named by cpu_flush_page(): the kernel's view follows before the kernel runs on, the user's before user code does. */
+static void settle_stale(struct cpu *cpu)
+{
+	settle_pages(cpu, cpu->stale.kernel_done, LOOK_KERNEL);
+	cpu->stale.kernel_done = cpu->stale.count;
+	if (!cpu->user)
+		return;
+	settle_pages(cpu, 0, LOOK_USER);
+	cpu->stale.count = cpu->stale.kernel_done = 0;
+}
+
+static void settle_user(struct cpu *cpu)
+{
+	compare_range(cpu, cpu->slot, 0, kernel_table(cpu), LOOK_USER);
+	cpu->slot->user_stale = false;
 }
 
 static void write_gs(struct cpu *cpu, uint8_t *base)
@@ -696,8 +730,14 @@ static void empty_distrusted(struct cpu *cpu)
 
 void window_enter(struct cpu *cpu)
 {
-	if (cpu->stale.count)
+	if (cpu->stale.count != cpu->stale.kernel_done || (cpu->user && cpu->stale.count))
 		settle_stale(cpu);
+	if (cpu->user && cpu->slot->user_stale)
+		settle_user(cpu);
+	if (cpu->user && cpu->slot->jumps_stale) {
+		jump_clear(cpu->slot->table);
+		cpu->slot->jumps_stale = false;
+	}
 	if (cpu->distrust)
 		empty_distrusted(cpu);
 	cpu->window = cpu->slot->view[present_view(cpu)];
@@ -738,7 +778,7 @@ static void flush_kernel_page(struct cpu *cpu, uint32_t page)
 
 	for (unsigned i = 0; i < cpu->slot_count; i++)
 		if (cpu->slots[i].pgd != SLOT_FREE)
-			compare_page(cpu, &cpu->slots[i], page, batches);
+			compare_page(cpu, &cpu->slots[i], page, LOOK_BOTH, batches);
 	batch_run(&batches[VIEW_KERNEL]);
 	batch_run(&batches[VIEW_USER]);
 	compare_kernel_code(cpu, page);
@@ -754,8 +794,11 @@ void cpu_flush_page(struct cpu *cpu, uint32_t pgd, uint32_t address)
 	}
 	if (cpu->slot->pgd != (pgd & PTE_FRAME))
 		return;		/* compared when it is next used */
-	if (cpu->stale.count == sizeof(cpu->stale.page) / sizeof(cpu->stale.page[0]))
+	if (cpu->stale.count == sizeof(cpu->stale.page) / sizeof(cpu->stale.page[0])) {
 		settle_stale(cpu);
+		cpu->slot->user_stale = true;
+		cpu->stale.count = cpu->stale.kernel_done = 0;
+	}
 	cpu->stale.page[cpu->stale.count++] = page;
 }
 
@@ -764,7 +807,7 @@ void cpu_flush_pgd_slot(struct cpu *cpu, uint32_t pgd, uint32_t index)
 	if (index >= kernel_table(cpu))
 		cpu_flush_all(cpu);
 	else if (cpu->slot->pgd == (pgd & PTE_FRAME))
-		compare_range(cpu, cpu->slot, index, index + 1);
+		compare_range(cpu, cpu->slot, index, index + 1, LOOK_BOTH);
 }
 
 void cpu_flush_user(struct cpu *cpu)

@@ -25,11 +25,12 @@ struct slot {
 	uint32_t pgd;			/* MMU_LINEAR, or its physical address; SLOT_FREE */
 	uint8_t *view[VIEWS];		/* 4 GiB each, aligned to 4 GiB, guards on both sides */
 	struct shadow *shadow[1024];	/* by top-level index */
-	struct jump_entry *table;	/* user code */
+	struct jump_table *table;	/* user code */
 	uint64_t last_used;
 	unsigned map_count;
 	bool kernel_stale;		/* compare the kernel half before it is used again */
-	bool has_jumps;
+	bool user_stale;		/* compare the user half's user view before user code runs again */
+	bool jumps_stale;		/* empty the jump table before user code runs again */
 	bool distrusted;		/* the host refused to take access away: empty it before the guest runs */
 };
 

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KENNEL_CPU_X86_HOSTID_H
+#define KENNEL_CPU_X86_HOSTID_H
+
+#include <stdint.h>
+
+/** hostid_cpuid - what the host's CPUID says: regs = eax, ebx, ecx, edx. */
+void hostid_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+
+#endif
