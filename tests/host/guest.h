@@ -193,7 +193,7 @@ static void send_segment(unsigned int flags, const void *data, size_t len)
 	conn.next += (uint32_t)len + !!(flags & (SYN | FIN));
 }
 
-static unsigned int large_frames;
+static unsigned int large_frames, segment_size;
 
 /* What a card would do with a frame whose checksum was left to it. */
 static void finish_checksum(uint8_t *frame, const struct net_offload *offload, size_t len)
@@ -203,6 +203,7 @@ static void finish_checksum(uint8_t *frame, const struct net_offload *offload, s
 		assert_true(offload->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM);
 		assert_true(offload->gso_size > 0 && offload->gso_size < len - 20);
 		large_frames++;
+		segment_size = offload->gso_size;
 	}
 	if (!(offload->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
 		return;

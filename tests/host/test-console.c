@@ -121,6 +121,28 @@ static void test_writer(void **state)
 	close(pair[1]);
 }
 
+/* Round and round the buffer. */
+static void test_writer_wraps(void **state)
+{
+	char out[300], back[300];
+	struct writer *writer;
+	int pair[2];
+
+	assert_int_equal(pipe(pair), 0);
+	writer = writer_create(pair[1], 1000, &err);
+	for (int round = 0; round < 50; round++) {
+		for (size_t i = 0; i < sizeof(out); i++)
+			out[i] = (char)(i * 3 + (size_t)round);
+		assert_true(writer_put(writer, out, sizeof(out)));
+		assert_true(writer_flush(writer, 5000));
+		assert_int_equal(read_all(pair[0], back, sizeof(back), 1000), sizeof(back));
+		assert_memory_equal(back, out, sizeof(out));
+	}
+	writer_destroy(writer, 1000);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 static void test_writer_closed_pipe(void **state)
 {
 	struct writer *writer;
@@ -544,6 +566,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_escape),
 		cmocka_unit_test(test_writer),
+		cmocka_unit_test(test_writer_wraps),
 		cmocka_unit_test(test_writer_closed_pipe),
 		cmocka_unit_test(test_pipe_and_file_input),
 		cmocka_unit_test(test_null_and_closed_input),

@@ -275,7 +275,7 @@ static void test_signals(void **state)
 struct addition {
 	struct worker_job job;
 	struct workers *workers;
-	int rounds;
+	int rounds, refused;
 	bool locked_in_work;
 };
 
@@ -296,7 +296,7 @@ static void add_done(struct worker_job *job)
 
 	added++;
 	if (--addition->rounds > 0)
-		workers_submit(addition->workers, job);
+		addition->refused = workers_submit(addition->workers, job);
 }
 
 static void test_workers(void **state)
@@ -327,9 +327,10 @@ static void test_workers(void **state)
 	assert_int_equal(added, 103);		/* also those that done() started */
 	io_unlock();
 	loop_stop(threaded);
-	additions[0].rounds = 1;
+	additions[0].rounds = 2;
 	workers_submit(workers, &additions[0].job);
 	workers_destroy(workers);
+	assert_int_equal(additions[0].refused, -EAGAIN);	/* too late: there is nobody left to run it */
 	assert_int_equal(added, 104);		/* without a loop, too */
 	assert_false(additions[0].locked_in_work);
 	loop_destroy(threaded);
