@@ -941,7 +941,7 @@ static void reset_forgets_everything(void **state)
 	call(CALL_LOAD_GDT_ENTRY, 15, 0xffff, 0x00cff200);
 	call(CALL_SET_STACK, KERNEL_DS, KSTACK, 1);
 	call(CALL_TS, 8, 0, 0);
-	call(CALL_SET_CLOCKEVENT, 100, 0, 0);
+	call(CALL_SET_CLOCKEVENT, 0xffffffff, 0, 0);
 	queue(0, CALL_TS, 0, 0, 0);
 	call(CALL_NEW_PGTABLE, 0x5000, 0, 0);
 	lguest_raise(m, 3);
