@@ -154,7 +154,7 @@ static void segment_registers(void **state)
 	fake.gpr[R_EDX] = 0x77770003;
 	assert_next(RUN(0x8e, 0xea));				/* mov gs, dx: null */
 	assert_int_equal(fake.seg[S_GS].attr, 0);
-	assert_fault(RUN(0x65, 0xa0, 0, 0x30, 0, 0), TRAP_GP, 0);
+	assert_fault(RUN(0x65, 0xa0, 0, 0, 0, 0), TRAP_GP, 0);
 	assert_fault(RUN(0x8e, 0xd2), TRAP_GP, 0);		/* mov ss, dx */
 	fake.gpr[R_EDX] = ABSENT_DATA3 | 3;
 	assert_fault(RUN(0x8e, 0xda), TRAP_NP, ABSENT_DATA3);
@@ -176,6 +176,7 @@ static void far_pointers(void **state)
 	fake_put(0, 2, DATA3 | 3);
 	assert_next(RUN(0x67, 0xc5, 0x0e, 0xfc, 0xff));	/* lds ecx, [fffch]: the selector lies around the end */
 	assert_int_equal(fake.gpr[R_ECX], 0x55667788);
+	assert_int_equal(fake.seg[S_DS].sel, DATA3 | 3);
 }
 
 static void bound(void **state)

@@ -34,6 +34,9 @@ static void jumps(void **state)
 static void beyond_the_limit(void **state)
 {
 	fake_segment(S_CS, SHORT_CODE3 | 3);
+	assert_true(RUN(0xe9, 0xfa, 0x0f, 0x00, 0x00));		/* the last byte is still within */
+	assert_int_equal(fake.eip, 0x1fff);
+	fake.eip = FAKE_CODE;
 	assert_fault(RUN(0xe9, 0x00, 0x10, 0x00, 0x00), TRAP_GP, 0);
 	assert_fault(RUN(0xe8, 0x00, 0x10, 0x00, 0x00), TRAP_GP, 0);
 	fake_put(0x8000, 4, 0x2000);
