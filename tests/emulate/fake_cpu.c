@@ -14,7 +14,6 @@ struct insn fake_insn;
 #define FLAT(access) DESCRIPTOR(0u, 0xfffffu, access, 0xcu)
 
 static const uint32_t table[][2] = {
-	[0] = FLAT(0xf3u),	/* nobody may ever get at it */
 	[CODE0 / 8] = FLAT(0x9bu),
 	[DATA0 / 8] = FLAT(0x93u),
 	[CODE1 / 8] = FLAT(0xbbu),

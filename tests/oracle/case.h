@@ -22,17 +22,19 @@ enum {
 	CODE_BASE = 0x10000000, /* filled with INT3: whatever a branch reaches here stops there */
 	DATA_BASE = 0x20000000,
 	STACK_BASE = 0x30000000,
+	ALIAS_BASE = 0x40000000, /* the code area again, then the first data page again: two addresses, one frame */
 	LOW_PAGES = 2,
 	CODE_PAGES = 2,
 	DATA_PAGES = 3,
 	STACK_PAGES = 2,
+	ALIAS_DATA = ALIAS_BASE + CODE_PAGES * 4096,
 	RO_PAGE = DATA_BASE + 2 * 4096,
 	AREAS = 4,
 	AREA_BYTES = (LOW_PAGES + CODE_PAGES + DATA_PAGES + STACK_PAGES) * 4096,
-	/* The child's own image, stack and struct control: no case may mean to touch these 32 MiB. */
-	PRIVATE_BASE = 0x70000000,
-	CONTROL_BASE = 0x71000000,
-	PRIVATE_END = 0x72000000,
+	/* The child's own image, stacks and struct control: no case should touch these 16 MiB, nor come near by adding round numbers. */
+	PRIVATE_BASE = 0x6b390000,
+	CONTROL_BASE = 0x6b7d0000,
+	PRIVATE_END = 0x6c390000,
 };
 
 struct area {

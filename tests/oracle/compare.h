@@ -11,6 +11,7 @@ enum verdict {
 	SAME,
 	UNDEFINED_DIFFERS,	/* only where the manuals leave it open */
 	DIFFERENT,
+	SEGMENT_CHECK,		/* the native one found a segment's limit or type violated, where the translator does not look */
 	NOT_OFFERED,		/* the native processor runs it, ours says #UD, and so does our decoder: by design */
 	UNTESTABLE,		/* the case touched what only the native side has */
 };

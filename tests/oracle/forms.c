@@ -52,6 +52,14 @@ static const ZydisDecoder *decoder(void)
 	return &d;
 }
 
+uint32_t instruction_length(const uint8_t *bytes, uint32_t avail)
+{
+	ZydisDecodedInstruction insn;
+	ZydisDecodedOperand op[ZYDIS_MAX_OPERAND_COUNT];
+
+	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder(), bytes, avail, &insn, op)) ? insn.length : 1;
+}
+
 const char *disassemble(const uint8_t *bytes, uint32_t len, uint32_t eip)
 {
 	static char text[128];
@@ -130,6 +138,12 @@ static bool is_vex_like(uint8_t map, uint8_t op, uint8_t modrm)
 	return ((op == 0xc4 || op == 0xc5 || op == 0x62) && modrm >= 0xc0) || (op == 0x8f && (modrm & 0x38));
 }
 
+/* With LOOPNE and LOOPE, F2 and F3 are reserved; AMD's processors let them choose the condition. */
+static bool is_reserved_prefix(uint8_t map, uint8_t op, uint8_t prefix)
+{
+	return map == MAP_PRIMARY && (op == 0xe0 || op == 0xe1) && (prefix & (FORM_F2 | FORM_F3));
+}
+
 /*
  * Enumeration.
  */
@@ -179,16 +193,28 @@ static struct form *find_form(struct forms *list, size_t first, const struct for
 	return NULL;
 }
 
+static struct form *append_form(struct forms *list, const struct form *form)
+{
+	list->form = realloc(list->form, (list->count + 1) * sizeof(*form));
+	if (!list->form)
+		abort();
+	list->form[list->count] = *form;
+	return &list->form[list->count++];
+}
+
+void forms_add_sequences(struct forms *list)
+{
+	struct form form = { .sequence = true, .name = "sequence" };
+
+	append_form(list, &form);
+}
+
 static void add_encoding(struct forms *list, size_t first, const struct form *form, uint8_t modrm)
 {
 	struct form *f = find_form(list, first, form);
 
 	if (!f) {
-		list->form = realloc(list->form, (list->count + 1) * sizeof(*f));
-		if (!list->form)
-			abort();
-		f = &list->form[list->count++];
-		*f = *form;
+		f = append_form(list, form);
 		name_form(f);
 	}
 	f->set[modrm / 32] |= 1u << (modrm % 32);
@@ -245,6 +271,8 @@ void forms_make(struct forms *list)
 			if (is_prefix_or_escape(map, (uint8_t)op))
 				continue;
 			for (size_t p = 0; p < sizeof(prefix_sets); p++) {
+				if (is_reserved_prefix(map, (uint8_t)op, prefix_sets[p]))
+					continue;
 				add_opcode(list, map, (uint8_t)op, prefix_sets[p]);
 				if (p == 0)
 					plain_end = list->count;
@@ -293,6 +321,14 @@ static uint32_t align_mostly(struct rng *rng, uint32_t address, uint32_t size)
 	return address;
 }
 
+/* Almost certainly absent; not where the native child itself is. */
+static uint32_t pick_anywhere(struct rng *rng)
+{
+	uint32_t address = rng32(rng);
+
+	return address >> 28 == PRIVATE_BASE >> 28 ? address ^ 0x80000000 : address;
+}
+
 uint32_t pick_address(struct rng *rng, uint32_t size)
 {
 	uint32_t dice = rng_below(rng, 100);
@@ -309,6 +345,8 @@ uint32_t pick_address(struct rng *rng, uint32_t size)
 		return around(rng, RO_PAGE + 4096, size);
 	if (dice < 88)
 		return around(rng, DATA_BASE, size);
+	if (dice < 89)
+		return align_mostly(rng, ALIAS_DATA + rng_below(rng, 4096 - 64), size);
 	if (dice < 92)
 		return align_mostly(rng, STACK_BASE + 64 + rng_below(rng, 2 * 4096 - 256), size);
 	if (dice < 94)
@@ -319,7 +357,7 @@ uint32_t pick_address(struct rng *rng, uint32_t size)
 		return rng_below(rng, 64);
 	if (dice < 98)
 		return LOW_BASE + rng_below(rng, LOW_PAGES * 4096);
-	return rng32(rng);
+	return pick_anywhere(rng);
 }
 
 uint32_t pick_code_target(struct rng *rng, uint32_t eip, uint32_t len)
@@ -327,7 +365,7 @@ uint32_t pick_code_target(struct rng *rng, uint32_t eip, uint32_t len)
 	uint32_t dice = rng_below(rng, 100), target;
 
 	if (dice < 4)
-		return rng32(rng);
+		return pick_anywhere(rng);
 	if (dice < 8)
 		return CODE_BASE + CODE_PAGES * 4096 + rng_below(rng, 16) - 1;
 	if (dice < 10)
@@ -340,7 +378,7 @@ uint32_t pick_code_target(struct rng *rng, uint32_t eip, uint32_t len)
 
 uint32_t pick_code_target16(struct rng *rng)
 {
-	return rng_percent(rng, 80) ? LOW_STOPS + rng_below(rng, 0x10000 - LOW_STOPS) : rng_below(rng, 0x10000);
+	return rng_percent(rng, 80) ? LOW_STOPS + rng_below(rng, 0x10000 - LOW_STOPS) : rng_below(rng, LOW_BASE);
 }
 
 static uint32_t pick_eip(struct rng *rng, uint32_t len)
@@ -531,4 +569,14 @@ void instance_make(struct instance *instance, const struct form *form, struct rn
 		choose_immediates(instance, rng);
 		instance->decoded = decode_instance(instance);
 	}
+}
+
+bool instance_at(struct instance *instance, const uint8_t *bytes, uint32_t avail, uint32_t eip)
+{
+	memset(instance, 0, sizeof(*instance));
+	memcpy(instance->bytes, bytes, avail < sizeof(instance->bytes) ? avail : sizeof(instance->bytes));
+	instance->eip = eip;
+	instance->decoded = decode_instance(instance);
+	instance->len = instance->decoded ? instance->insn.length : 1;
+	return instance->decoded;
 }

@@ -20,6 +20,7 @@ struct form {
 	bool modrm, mem;
 	bool valid;		/* Zydis knows it in 32-bit mode */
 	bool redundant;		/* its F2, F3 or 66 prefix changes nothing */
+	bool sequence;		/* not an instruction: random programs, see sequences.h */
 	ZydisMnemonic mnemonic;
 	uint32_t set[8];	/* which ModRM bytes belong to it */
 	uint64_t signature;
@@ -44,8 +45,14 @@ struct instance {
 /** forms_make - enumerate all forms of the four opcode maps that can be tried in user mode. The caller frees list->form. */
 void forms_make(struct forms *list);
 
+/** forms_add_sequences - append the pseudo-form of random programs. */
+void forms_add_sequences(struct forms *list);
+
 /** instance_make - draw one encoding of @form, and where it stands. */
 void instance_make(struct instance *instance, const struct form *form, struct rng *rng);
+
+/** instance_at - decode what stands at @eip. Returns false where nothing can be decoded; instance->form is NULL. */
+bool instance_at(struct instance *instance, const uint8_t *bytes, uint32_t avail, uint32_t eip);
 
 /** pick_address - an address for an operand of @size bytes: mostly in the data area, often on an edge. */
 uint32_t pick_address(struct rng *rng, uint32_t size);
@@ -56,6 +63,8 @@ uint32_t pick_code_target16(struct rng *rng);
 /** pick_value - a number such as carries, sign changes and masks trip over. */
 uint32_t pick_value(struct rng *rng);
 
+/** instruction_length - at least 1, at most @avail, also where nothing can be decoded. */
+uint32_t instruction_length(const uint8_t *bytes, uint32_t avail);
 /** disassemble - one line, static storage. */
 const char *disassemble(const uint8_t *bytes, uint32_t len, uint32_t eip);
 

@@ -23,6 +23,7 @@
 #include "tests/oracle/compare.h"
 #include "tests/oracle/forms.h"
 #include "tests/oracle/native.h"
+#include "tests/oracle/sequences.h"
 #include "tests/oracle/states.h"
 #ifdef HAVE_CPU
 #include "tests/oracle/translated.h"
@@ -41,15 +42,16 @@ static struct options {
 	uint32_t print;		/* differences printed for one form */
 	uint32_t stop;		/* give up after so many differences */
 	bool native_only, verbose, list, one;
-	const char *filter;
+	const char *filter, *except;
 	struct position only;
+	uint32_t sequences;	/* how many random programs */
 	struct state_options states;
-} options = { .seed = 1, .effort = 100, .print = 2, .stop = 1000000, .states = { .segments = true, .steps = true } };
+} options = { .seed = 1, .effort = 100, .sequences = 20000, .print = 2, .stop = 1000000, .states = { .segments = true, .steps = true } };
 
 /* Shared between the supervisor and its workers. */
 static struct progress {
 	struct position now, next;	/* being run translated; where to go on after a crash */
-	uint64_t cases, same, undefined, different, untestable, not_offered, beats;
+	uint64_t cases, same, undefined, different, untestable, not_offered, segment_check, beats;
 	uint64_t forms, instances, crashes;
 	uint64_t traps[64];		/* how the native side ended; the last one is for everything unexpected */
 	uint32_t *form_differences;	/* counters for each form */
@@ -59,18 +61,25 @@ static struct progress {
 } *progress;
 
 static struct forms forms;
-static regex_t filter;
+static regex_t filter, except;
 
 static bool selected(uint32_t f)
 {
 	if (options.one)
 		return f == options.only.form;
+	if (options.except && !regexec(&except, forms.form[f].name, 0, NULL, 0))
+		return false;
 	return !options.filter || !regexec(&filter, forms.form[f].name, 0, NULL, 0);
 }
 
 /* Redundant prefixes and undefined opcodes get a sample only. */
 static void plan(const struct form *form, uint32_t *instances, uint32_t *states)
 {
+	if (form->sequence) {
+		*instances = options.sequences * options.effort / 100;
+		*states = 4;
+		return;
+	}
 	*instances = form->mem || !form->modrm ? 24 : 12;
 	*states = form->mem ? 14 : 20;
 	if (!form->modrm && form->valid && form->mnemonic != ZYDIS_MNEMONIC_INVALID)
@@ -95,7 +104,8 @@ static struct translated translated;
 
 struct entry {
 	struct position position;
-	struct instance instance;
+	struct instance instance;	/* or, for sequences: */
+	struct program program;
 };
 
 static struct entry batch[MAX_CASES];
@@ -164,13 +174,29 @@ static void note_refused(const struct instance *instance)
 	}
 }
 
-static void print_heading(const struct position *at, const struct instance *instance, const char *what)
+static void print_line(const uint8_t *bytes, uint32_t len, uint32_t eip)
 {
-	printf("%s: case %u:%u:%u (%s), seed %" PRIu64 "\n    ", what, at->form, at->instance, at->state,
-	       forms.form[at->form].name, options.seed);
-	for (uint32_t i = 0; i < instance->len; i++)
-		printf("%02x ", instance->bytes[i]);
-	printf("  %s\n", disassemble(instance->bytes, instance->len, instance->eip));
+	printf("    ");
+	for (uint32_t i = 0; i < len; i++)
+		printf("%02x ", bytes[i]);
+	printf("  %s\n", disassemble(bytes, len, eip));
+}
+
+static void print_heading(const struct entry *e, const char *what)
+{
+	const struct position *at = &e->position;
+
+	printf("%s: case %u:%u:%u (%s), seed %" PRIu64 "\n", what, at->form, at->instance, at->state, forms.form[at->form].name,
+	       options.seed);
+	if (!forms.form[at->form].sequence) {
+		print_line(e->instance.bytes, e->instance.len, e->instance.eip);
+		return;
+	}
+	for (uint32_t i = 0, len; i < e->program.len; i += len) {
+		len = instruction_length(e->program.bytes + i, e->program.len - i);
+		printf("    %08x", e->program.eip + i);
+		print_line(e->program.bytes + i, len, e->program.eip + i);
+	}
 }
 
 static void judge(uint32_t i)
@@ -178,7 +204,8 @@ static void judge(uint32_t i)
 	const struct entry *e = &batch[i];
 	const struct test_case *test = &native.control->test[i];
 	const struct result *a = &native.control->result[i], *b = &ours()->result[i];
-	enum verdict verdict = compare_results(&e->instance, test, native.control, a, ours(), b);
+	bool sequence = forms.form[e->position.form].sequence;
+	enum verdict verdict = compare_results(sequence ? NULL : &e->instance, test, native.control, a, ours(), b);
 
 	progress->cases++;
 	progress->traps[a->trap < 63 ? a->trap : 63]++;
@@ -187,8 +214,11 @@ static void judge(uint32_t i)
 	progress->form_completed[e->position.form] += a->trap == 3;
 	progress->same += verdict == SAME;
 	progress->undefined += verdict == UNDEFINED_DIFFERS;
+	progress->segment_check += verdict == SEGMENT_CHECK;
 	progress->untestable += verdict == UNTESTABLE;
 	progress->not_offered += verdict == NOT_OFFERED;
+	if (verdict == SEGMENT_CHECK && options.states.strict)
+		verdict = DIFFERENT;
 	if (verdict == NOT_OFFERED)
 		note_refused(&e->instance);
 	if (verdict == DIFFERENT) {
@@ -197,9 +227,10 @@ static void judge(uint32_t i)
 			return;
 	}
 	if (verdict == DIFFERENT || options.one || (verdict == UNDEFINED_DIFFERS && options.verbose)) {
-		static const char *const names[] = { "same", "undefined result differs", "DIFFERENT", "not offered", "untestable" };
+		static const char *const names[] = { "same", "undefined result differs", "DIFFERENT", "segment check",
+							     "not offered", "untestable" };
 
-		print_heading(&e->position, &e->instance, names[verdict]);
+		print_heading(e, names[verdict]);
 		print_case(stdout, test);
 		print_differences(stdout, test, native.control, a, ours(), b);
 		fflush(stdout);
@@ -215,7 +246,7 @@ static void run_batch(void)
 	if (native_finish(&native)) {
 		const struct entry *e = &batch[native.control->current % MAX_CASES];
 
-		print_heading(&e->position, &e->instance, "the native child died");
+		print_heading(e, "the native child died");
 		print_case(stdout, &native.control->test[native.control->current % MAX_CASES]);
 		exit(3);
 	}
@@ -224,28 +255,45 @@ static void run_batch(void)
 	batch_len = 0;
 }
 
-static void add_case(const struct position *at, const struct instance *instance)
+/* The program of a case, then its state. */
+static void make_program(struct entry *e)
 {
-	struct rng rng = rng_fork(options.seed, at->form, at->instance, 1 + at->state);
+	const struct form *form = &forms.form[e->position.form];
+	struct rng rng = rng_fork(options.seed, e->position.form, e->position.instance, 0);
 
-	batch[batch_len].position = *at;
-	batch[batch_len].instance = *instance;
-	state_make(&native.control->test[batch_len], instance, &options.states, &rng);
+	if (form->sequence)
+		sequence_make(&e->program, &forms, false, &rng);
+	else
+		instance_make(&e->instance, form, &rng);
+}
+
+static void make_state(struct test_case *test, const struct entry *e)
+{
+	struct rng rng = rng_fork(options.seed, e->position.form, e->position.instance, 1 + e->position.state);
+
+	if (forms.form[e->position.form].sequence)
+		sequence_state(test, &e->program, &options.states, &rng);
+	else
+		state_make(test, &e->instance, &options.states, &rng);
+}
+
+static void add_case(const struct entry *e)
+{
+	batch[batch_len] = *e;
+	make_state(&native.control->test[batch_len], e);
 	if (++batch_len == MAX_CASES)
 		run_batch();
 }
 
 static void run_instance(uint32_t f, uint32_t i, uint32_t first_state, uint32_t states)
 {
-	struct rng rng = rng_fork(options.seed, f, i, 0);
-	struct instance instance;
+	struct entry e = { .position = { f, i, 0 } };
 
-	instance_make(&instance, &forms.form[f], &rng);
+	make_program(&e);
 	for (uint32_t s = first_state; s < states; s++) {
-		struct position at = { f, i, s };
-
+		e.position.state = s;
 		if (!options.one || s == options.only.state)
-			add_case(&at, &instance);
+			add_case(&e);
 	}
 	progress->instances++;
 }
@@ -288,9 +336,8 @@ static void work(void)
 
 static void report_crash(const char *what, int number)
 {
+	struct entry e = { .position = progress->now };
 	struct position at = progress->now;
-	struct rng rng = rng_fork(options.seed, at.form, at.instance, 0);
-	struct instance instance;
 	static struct test_case test;
 	char heading[64];
 
@@ -300,10 +347,9 @@ static void report_crash(const char *what, int number)
 	progress->next = (struct position){ at.form, at.instance, at.state + 1 };
 	if (progress->form_differences[at.form]++ >= MAX_CRASHES_PER_FORM)
 		progress->next = (struct position){ at.form + 1, 0, 0 };
-	instance_make(&instance, &forms.form[at.form], &rng);
-	rng = rng_fork(options.seed, at.form, at.instance, 1 + at.state);
-	state_make(&test, &instance, &options.states, &rng);
-	print_heading(&at, &instance, heading);
+	make_program(&e);
+	make_state(&test, &e);
+	print_heading(&e, heading);
 	print_case(stdout, &test);
 	fflush(stdout);
 }
@@ -363,8 +409,9 @@ static void summarize(double seconds)
 {
 	printf("%" PRIu64 " forms, %" PRIu64 " instructions, %" PRIu64 " states in %.1f s (seed %" PRIu64 ")\n", progress->forms,
 	       progress->instances, progress->cases, seconds, options.seed);
-	printf("  same %" PRIu64 ", differ only in undefined flags %" PRIu64 ", not offered %" PRIu64 ", untestable %" PRIu64 "\n",
-	       progress->same, progress->undefined, progress->not_offered, progress->untestable);
+	printf("  same %" PRIu64 ", differ only in undefined results %" PRIu64 ", segment checks not made %" PRIu64
+	       ", not offered %" PRIu64 ", untestable %" PRIu64 "\n",
+	       progress->same, progress->undefined, progress->segment_check, progress->not_offered, progress->untestable);
 	printf("  native traps:");
 	for (int i = 0; i < 64; i++)
 		if (progress->traps[i])
@@ -408,8 +455,11 @@ static int usage(void)
 	       "  --seed N | random     (default 1; random is printed)\n"
 	       "  --effort PERCENT      of the usual number of states; --full is 1000\n"
 	       "  --filter REGEX        only forms whose name matches, such as '^(66 )?0f a4 ' or 'push'\n"
+	       "  --except REGEX        not those\n"
+	       "  --sequences N         random programs (default 20000; as a form their name is 'sequence')\n"
 	       "  --case F:I:S          one case, printed whatever comes out\n"
 	       "  --flat                flat segments only (FS and GS keep their bases)\n"
+	       "  --strict              also segments that make accesses fault: null, read-only, short limits\n"
 	       "  --no-step             no states with TF\n"
 	       "  --native-only         compare the native processor with itself: tests the harness\n"
 	       "  --print N             differences printed for each form (default 2)\n"
@@ -422,9 +472,10 @@ static int usage(void)
 static int parse_options(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "native", 1, 0, 'n' }, { "seed", 1, 0, 's' }, { "effort", 1, 0, 'e' }, { "full", 0, 0, 'F' }, { "filter", 1, 0, 'f' },
-		{ "case", 1, 0, 'c' }, { "flat", 0, 0, 'S' }, { "no-step", 0, 0, 'T' }, { "native-only", 0, 0, 'N' },
-		{ "print", 1, 0, 'p' }, { "stop", 1, 0, 'x' }, { "list", 0, 0, 'l' }, { "verbose", 0, 0, 'v' }, { 0, 0, 0, 0 },
+		{ "native", 1, 0, 'n' }, { "seed", 1, 0, 's' }, { "effort", 1, 0, 'e' }, { "full", 0, 0, 'F' }, { "filter", 1, 0, 'f' }, { "except", 1, 0, 'E' },
+		
+		{ "case", 1, 0, 'c' }, { "flat", 0, 0, 'S' }, { "strict", 0, 0, 'R' }, { "no-step", 0, 0, 'T' }, { "native-only", 0, 0, 'N' },
+		{ "sequences", 1, 0, 'q' }, { "print", 1, 0, 'p' }, { "stop", 1, 0, 'x' }, { "list", 0, 0, 'l' }, { "verbose", 0, 0, 'v' }, { 0, 0, 0, 0 },
 	};
 	int c;
 
@@ -436,12 +487,15 @@ static int parse_options(int argc, char **argv)
 		case 'F': options.effort = 1000; break;
 		case 'f': options.filter = optarg; break;
 		case 'S': options.states.segments = false; break;
+		case 'R': options.states.strict = true; break;
 		case 'T': options.states.steps = false; break;
 		case 'N': options.native_only = true; break;
+		case 'q': options.sequences = (uint32_t)atoi(optarg); break;
 		case 'p': options.print = (uint32_t)atoi(optarg); break;
 		case 'x': options.stop = (uint32_t)atoi(optarg); break;
 		case 'l': options.list = true; break;
 		case 'v': options.verbose = true; break;
+		case 'E': options.except = optarg; break;
 		case 'c':
 			if (sscanf(optarg, "%u:%u:%u", &options.only.form, &options.only.instance, &options.only.state) != 3)
 				return usage();
@@ -451,8 +505,9 @@ static int parse_options(int argc, char **argv)
 			return usage();
 		}
 	}
-	if (options.filter && regcomp(&filter, options.filter, REG_EXTENDED | REG_NOSUB)) {
-		fprintf(stderr, "oracle: bad regular expression: %s\n", options.filter);
+	if ((options.filter && regcomp(&filter, options.filter, REG_EXTENDED | REG_NOSUB)) ||
+	    (options.except && regcomp(&except, options.except, REG_EXTENDED | REG_NOSUB))) {
+		fprintf(stderr, "oracle: bad regular expression\n");
 		return 1;
 	}
 #ifndef HAVE_CPU
@@ -480,6 +535,7 @@ int main(int argc, char **argv)
 	if (status)
 		return status;
 	forms_make(&forms);
+	forms_add_sequences(&forms);
 	if (options.list)
 		return list_forms();
 	signal(SIGPIPE, SIG_IGN);

@@ -278,18 +278,29 @@ static void aim(struct maker *m, const ZydisDecodedOperandMem *mem, uint32_t off
 	}
 }
 
-static uint32_t effective_address(struct maker *m, const ZydisDecodedOperand *op)
+static bool is_stack_operand(const ZydisDecodedOperand *op)
+{
+	return op->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN &&
+	       (gpr_number(op->mem.base) == R_ESP || gpr_number(op->mem.base) == R_EBP);
+}
+
+uint32_t effective_offset(const struct instance *instance, const struct state *in, const ZydisDecodedOperand *op)
 {
 	int base = gpr_number(op->mem.base), index = gpr_number(op->mem.index);
 	uint32_t offset = (uint32_t)op->mem.disp.value;
 
 	if (base >= 0)
-		offset += m->test->in.gpr[base];
+		offset += in->gpr[base];
 	if (index >= 0)
-		offset += m->test->in.gpr[index] * (op->mem.scale ? op->mem.scale : 1);
-	if (m->instance->insn.address_width == 16 && op->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT)
+		offset += in->gpr[index] * (op->mem.scale ? op->mem.scale : 1);
+	if (instance->insn.address_width == 16 && !is_stack_operand(op))
 		offset &= 0xffff;
-	return offset + segment_base(m->test->in.seg[segment_number(op->mem.segment)]);
+	return offset;
+}
+
+uint32_t effective_address(const struct instance *instance, const struct state *in, const ZydisDecodedOperand *op)
+{
+	return effective_offset(instance, in, op) + segment_base(in->seg[segment_number(op->mem.segment)]);
 }
 
 static bool is_far(const ZydisDecodedInstruction *insn)
@@ -446,12 +457,6 @@ static void patch_operand(struct maker *m, const ZydisDecodedOperand *op, uint32
 		add_patch(m->test, address, bytes, size < sizeof(bytes) ? size : sizeof(bytes));
 }
 
-static bool is_stack_operand(const ZydisDecodedOperand *op)
-{
-	return op->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN &&
-	       (gpr_number(op->mem.base) == R_ESP || gpr_number(op->mem.base) == R_EBP);
-}
-
 static void aim_operand(struct maker *m, const ZydisDecodedOperand *op)
 {
 	uint32_t base = segment_base(m->test->in.seg[segment_number(op->mem.segment)]), size = op->size / 8;
@@ -549,16 +554,18 @@ static void adjust_compare(struct maker *m, const ZydisDecodedOperand *op, uint3
 
 static uint16_t pick_fs(struct maker *m)
 {
-	static const uint16_t likely[] = { SEL_TLS0, SEL_TLS1, SEL_TLS0, SEL_TLS2, SEL_DATA, 0, 0x07, 0x0f, 0x27, 0x3f };
-	uint32_t n = !m->options->segments ? 4 : rng_percent(m->rng, 70) ? 4 : 10;
+	static const uint16_t likely[] = { SEL_TLS0, SEL_TLS1, SEL_TLS0, SEL_TLS2, SEL_DATA, 0x07, 0x0f, 0x17, 0, 0x27, 0x3f };
+	uint32_t n = !m->options->segments ? 4 : rng_percent(m->rng, 70) ? 5 : 8;
 
+	if (m->options->strict && rng_percent(m->rng, 30))
+		n = 11;
 	return likely[rng_below(m->rng, n)];
 }
 
 static void make_segments(struct maker *m)
 {
 	static const uint16_t other[] = { 0x07, 0x0f, 0x17, SEL_TLS0, SEL_TLS1 }, odd[] = { 0x27, 0x3f, 0x00, 0x23, 0x1f };
-	uint32_t *seg = m->test->in.seg;
+	uint32_t *seg = m->test->in.seg, usual = m->options->strict ? 80 : 100;
 
 	seg[S_CS] = SEL_CODE;
 	seg[S_SS] = seg[S_DS] = seg[S_ES] = SEL_DATA;
@@ -567,13 +574,13 @@ static void make_segments(struct maker *m)
 	if (!m->options->segments || rng_percent(m->rng, 85))
 		return;
 	if (rng_percent(m->rng, 50))
-		seg[S_DS] = rng_percent(m->rng, 80) ? other[rng_below(m->rng, 5)] : odd[rng_below(m->rng, 5)];
+		seg[S_DS] = rng_percent(m->rng, usual) ? other[rng_below(m->rng, 5)] : odd[rng_below(m->rng, 5)];
 	if (rng_percent(m->rng, 50))
-		seg[S_ES] = rng_percent(m->rng, 80) ? other[rng_below(m->rng, 5)] : odd[rng_below(m->rng, 5)];
+		seg[S_ES] = rng_percent(m->rng, usual) ? other[rng_below(m->rng, 5)] : odd[rng_below(m->rng, 5)];
 	if (rng_percent(m->rng, 30))
 		seg[S_SS] = other[rng_below(m->rng, 3)];
 	if (rng_percent(m->rng, 15))
-		seg[S_CS] = rng_percent(m->rng, 50) ? 0x1f : 0x37;
+		seg[S_CS] = !m->options->strict || rng_percent(m->rng, 50) ? 0x1f : 0x37;
 }
 
 static bool uses_fpu(const struct instance *instance)
@@ -603,35 +610,77 @@ static void make_fpu(struct maker *m)
 		memcpy(m->test->in.fx, image[rng_below(m->rng, IMAGES)], 512);
 }
 
+static bool is_private(uint32_t address)
+{
+	return address - (PRIVATE_BASE - 0x10000) < PRIVATE_END - PRIVATE_BASE + 0x20000;
+}
+
+/* Would it hit the native child's own memory? Reads there differ; writes spoil the results of other cases. */
+static bool hits_private(const struct instance *instance, const struct state *in)
+{
+	if (is_private(in->gpr[R_ESP])) /* the kernel would think we were on the signal stack */
+		return true;
+	for (int i = 0; i < instance->insn.operand_count; i++) {
+		const ZydisDecodedOperand *op = &instance->op[i];
+		uint32_t address;
+		int bit;
+
+		if (op->type != ZYDIS_OPERAND_TYPE_MEMORY)
+			continue;
+		address = effective_address(instance, in, op);
+		bit = instance->op[1].type == ZYDIS_OPERAND_TYPE_REGISTER ? gpr_number(instance->op[1].reg.value) : -1;
+		if (is_private(address) || (bit >= 0 && is_private(address + (uint32_t)((int32_t)in->gpr[bit] >> 3))))
+			return true;
+	}
+	return false;
+}
+
+static void make_registers(struct maker *m)
+{
+	const uint32_t arithmetic = FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF;
+	struct state *in = &m->test->in;
+
+	make_segments(m);
+	for (int i = 0; i < 8; i++)
+		in->gpr[i] = pick_value(m->rng);
+	in->gpr[R_ESP] = rng_percent(m->rng, 90) ? STACK_BASE + 0x800 + rng_below(m->rng, 0x1000) : pick_stack(m);
+	in->eip = m->instance->eip;
+	in->eflags = (rng32(m->rng) & arithmetic) | FLAG_IF | 2;
+	if (rng_percent(m->rng, 30))
+		in->eflags |= FLAG_DF;
+	if (m->options->steps && rng_percent(m->rng, 4))
+		in->eflags |= FLAG_TF;
+}
+
+static void make_operands(struct maker *m)
+{
+	const struct instance *instance = m->instance;
+
+	adjust_registers(m);
+	for (int i = 0; i < instance->insn.operand_count; i++)
+		if (instance->op[i].type == ZYDIS_OPERAND_TYPE_MEMORY && instance->op[i].mem.type != ZYDIS_MEMOP_TYPE_AGEN &&
+		    rng_percent(m->rng, 95))
+			aim_operand(m, &instance->op[i]);
+}
+
 void state_make(struct test_case *test, const struct instance *instance, const struct state_options *options, struct rng *rng)
 {
 	struct maker m = { test, instance, options, rng };
-	const uint32_t arithmetic = FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF;
-	struct state *in = &test->in;
+	int tries = 0;
 
 	test->patches = 0;
 	add_patch(test, instance->eip, instance->bytes, instance->len);
-	make_segments(&m);
-	for (int i = 0; i < 8; i++)
-		in->gpr[i] = pick_value(rng);
-	in->gpr[R_ESP] = rng_percent(rng, 90) ? STACK_BASE + 0x800 + rng_below(rng, 0x1000) : pick_stack(&m);
-	in->eip = instance->eip;
-	in->eflags = (rng32(rng) & arithmetic) | FLAG_IF | 2;
-	if (rng_percent(rng, 30))
-		in->eflags |= FLAG_DF;
-	if (options->steps && rng_percent(rng, 4))
-		in->eflags |= FLAG_TF;
 	make_fpu(&m);
-	if (!instance->decoded)
-		return;
-	adjust_registers(&m);
-	for (int i = 0; i < instance->insn.operand_count; i++)
-		if (instance->op[i].type == ZYDIS_OPERAND_TYPE_MEMORY && instance->op[i].mem.type != ZYDIS_MEMOP_TYPE_AGEN &&
-		    rng_percent(rng, 95))
-			aim_operand(&m, &instance->op[i]);
-	for (int i = 0; i < instance->insn.operand_count; i++)
+	do {
+		make_registers(&m);
+		if (instance->decoded)
+			make_operands(&m);
+	} while (instance->decoded && hits_private(instance, &test->in) && ++tries < 20);
+	if (is_private(test->in.gpr[R_ESP]))
+		test->in.gpr[R_ESP] = STACK_BASE + 4096;
+	for (int i = 0; instance->decoded && i < instance->insn.operand_count; i++)
 		if (instance->op[i].type == ZYDIS_OPERAND_TYPE_MEMORY) {
-			uint32_t address = effective_address(&m, &instance->op[i]);
+			uint32_t address = effective_address(instance, &test->in, &instance->op[i]);
 
 			if (address - (CODE_BASE - 64) < CODE_PAGES * 4096 + 64)
 				continue; /* a patch there could change the instruction */

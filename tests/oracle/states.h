@@ -8,7 +8,8 @@
 
 struct state_options {
 	bool low;	/* the low area is mapped */
-	bool segments;	/* segment bases other than zero also in DS, ES, SS; limits and types */
+	bool segments;	/* segment bases other than zero also in DS, ES, SS; selectors that cannot be loaded */
+	bool strict;	/* segments whose limit, type or absence makes an access fault: null, read-only, execute-only, short */
 	bool steps;	/* some states have TF set */
 };
 
@@ -23,6 +24,10 @@ void fpu_make(uint8_t fx[512], bool wild, struct rng *rng);
 
 /** add_patch - append to the case; splits what crosses from one patch to the next. Refuses (returns false) what cannot be patched. */
 bool add_patch(struct test_case *test, uint32_t address, const void *bytes, uint32_t len);
+
+/** effective_offset, effective_address - of a memory operand, without and with its segment's base. */
+uint32_t effective_offset(const struct instance *instance, const struct state *in, const ZydisDecodedOperand *op);
+uint32_t effective_address(const struct instance *instance, const struct state *in, const ZydisDecodedOperand *op);
 
 /** segment_base - of one of the selectors that cases use. */
 uint32_t segment_base(uint32_t selector);

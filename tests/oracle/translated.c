@@ -14,8 +14,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 32, PTE_D = 64 };
-
 static const struct area areas[AREAS] = AREA_TABLE;
 static const struct user_segment tls[TLS_SEGMENTS] = TLS_TABLE, ldt[LDT_SEGMENTS] = LDT_TABLE;
 
@@ -44,6 +42,7 @@ static bool descriptor(void *opaque, uint32_t selector, uint32_t *low, uint32_t 
 	static const uint32_t gdt[16][2] = {
 		[1] = { 0xffff, 0x00cf9b00 }, [2] = { 0xffff, 0x00af9b00 }, [3] = { 0xffff, 0x00cf9300 },
 		[4] = { 0xffff, 0x00cffb00 }, [5] = { 0xffff, 0x00cff300 }, [6] = { 0xffff, 0x00affb00 },
+		[15] = { 0, 0x0040f500 }, /* whose limit is the number of the cpu and the node */
 	};
 	const struct translated *t = opaque;
 	uint32_t index = selector >> 3 & 0x1fff;
@@ -137,7 +136,7 @@ static void map_areas(struct translated *t)
 {
 	for (int i = 0; i < AREAS; i++) {
 		for (uint32_t page = 0; page < areas[i].pages; page++) {
-			uint32_t address = areas[i].base + page * 4096, flags = PTE_P | PTE_W | PTE_U | PTE_A | PTE_D;
+			uint32_t address = areas[i].base + page * 4096, flags = PTE_ALL;
 
 			if (areas[i].base == LOW_BASE && t->low_absent)
 				continue;
@@ -146,6 +145,9 @@ static void map_areas(struct translated *t)
 			translated_map(t, address, translated_physical(address), flags);
 		}
 	}
+	for (uint32_t page = 0; page < CODE_PAGES; page++)
+		translated_map(t, ALIAS_BASE + page * 4096, translated_physical(CODE_BASE) + page * 4096, PTE_ALL);
+	translated_map(t, ALIAS_DATA, translated_physical(DATA_BASE), PTE_ALL);
 }
 
 /* Write to memory as a device would; code may be there. */

@@ -17,6 +17,8 @@ struct translated {
 	uint32_t kicks;
 };
 
+enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 32, PTE_D = 64, PTE_ALL = PTE_P | PTE_W | PTE_U | PTE_A | PTE_D };
+
 /* Frames of the machine's RAM. The areas lie one after the other, in the order of AREA_TABLE. */
 enum { RAM_BYTES = 16 << 20, PGD = 0x1000, FIRST_TABLE = 0x2000, AREA_FRAMES = 0x100000, SPARE_FRAMES = 0x200000 };
 

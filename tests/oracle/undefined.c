@@ -9,6 +9,7 @@
 #include "tests/oracle/undefined.h"
 
 #include "cpu/x86/cpu.h"
+#include "tests/oracle/states.h"
 
 enum { C = FLAG_CF, P = FLAG_PF, A = FLAG_AF, Z = FLAG_ZF, S = FLAG_SF, O = FLAG_OF };
 
@@ -159,4 +160,102 @@ bool stores_host_state(const struct instance *instance)
 	default:
 		return false;
 	}
+}
+
+bool address_by_nature(const struct instance *instance)
+{
+	/* INT1 is a trap, but under some hypervisors EIP stays at it */
+	return instance->decoded && instance->insn.mnemonic == ZYDIS_MNEMONIC_INT1;
+}
+
+static bool one_of(const struct instance *instance, const ZydisMnemonic *list, size_t n)
+{
+	for (size_t i = 0; instance->decoded && i < n; i++)
+		if (instance->insn.mnemonic == list[i])
+			return true;
+	return false;
+}
+
+bool several_checks(const struct instance *instance)
+{
+	static const ZydisMnemonic list[] = { ZYDIS_MNEMONIC_IRET, ZYDIS_MNEMONIC_IRETD, ZYDIS_MNEMONIC_LES, ZYDIS_MNEMONIC_LDS,
+					      ZYDIS_MNEMONIC_LSS, ZYDIS_MNEMONIC_LFS, ZYDIS_MNEMONIC_LGS, ZYDIS_MNEMONIC_BOUND };
+
+	return one_of(instance, list, sizeof(list) / sizeof(list[0])) ||
+	       (instance->decoded && instance->insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR);
+}
+
+/* An operand that runs over the end of the 64 KiB that 16-bit addresses reach: some parts wrap on some processors. */
+static bool runs_over_64k(const struct instance *instance, const struct state *in)
+{
+	for (int i = 0; instance->decoded && instance->insn.address_width == 16 && i < instance->insn.operand_count; i++)
+		if (instance->op[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		    effective_offset(instance, in, &instance->op[i]) + instance->op[i].size / 8 > 0x10000)
+			return true;
+	return false;
+}
+
+bool several_accesses(const struct instance *instance, const struct state *in)
+{
+	static const ZydisMnemonic list[] = {
+		ZYDIS_MNEMONIC_PUSHA, ZYDIS_MNEMONIC_PUSHAD, ZYDIS_MNEMONIC_POPA, ZYDIS_MNEMONIC_POPAD, ZYDIS_MNEMONIC_ENTER,
+		ZYDIS_MNEMONIC_FNSTENV, ZYDIS_MNEMONIC_FNSAVE, ZYDIS_MNEMONIC_FLDENV, ZYDIS_MNEMONIC_FRSTOR, ZYDIS_MNEMONIC_FXSAVE,
+		ZYDIS_MNEMONIC_FXRSTOR,
+	};
+
+	return several_checks(instance) || runs_over_64k(instance, in) || one_of(instance, list, sizeof(list) / sizeof(list[0]));
+}
+
+uint32_t flags_on_fault(const struct instance *instance)
+{
+	if (instance->decoded && (instance->insn.attributes & (ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)))
+		return C | P | A | Z | S | O;
+	return 0;
+}
+
+/* Is byte @n of what @instance stores one of the x87 selectors or of the last opcode? Newer processors store zeros there. */
+static bool is_hole(const struct instance *instance, uint32_t n)
+{
+	switch (instance->insn.mnemonic) {
+	case ZYDIS_MNEMONIC_FXSAVE:
+		return n == 6 || n == 7 || n == 12 || n == 13 || n == 20 || n == 21;
+	case ZYDIS_MNEMONIC_FNSTENV:
+	case ZYDIS_MNEMONIC_FNSAVE:
+		if (instance->insn.operand_width == 16)
+			return n == 8 || n == 9 || n == 12 || n == 13;
+		return (n >= 16 && n < 20) || n == 24 || n == 25;
+	default:
+		return false;
+	}
+}
+
+uint32_t undefined_bytes(const struct instance *instance, const struct state *in, uint32_t address)
+{
+	/* differences are listed by the first of two addresses */
+	const uint32_t alias = address - CODE_BASE < CODE_PAGES * 4096 ? ALIAS_BASE - CODE_BASE : ALIAS_DATA - DATA_BASE;
+	uint32_t at, mask = 0;
+
+	if (!instance->decoded || instance->op[0].type != ZYDIS_OPERAND_TYPE_MEMORY)
+		return 0;
+	at = effective_address(instance, in, &instance->op[0]);
+	for (uint32_t i = 0; i < 4; i++)
+		if (is_hole(instance, address + i - at) || is_hole(instance, address + i + alias - at))
+			mask |= 0xffu << (8 * i);
+	return mask;
+}
+
+bool fails_segment_check(const struct instance *instance, const struct state *in)
+{
+	for (int i = 0; instance->decoded && i < instance->insn.operand_count; i++) {
+		const ZydisDecodedOperand *op = &instance->op[i];
+
+		if (op->type != ZYDIS_OPERAND_TYPE_MEMORY || op->mem.type == ZYDIS_MEMOP_TYPE_AGEN)
+			continue;
+		if (op->mem.segment == ZYDIS_REGISTER_CS && (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
+			return true;
+		/* pushes store below the offset, pops and strings may go on above it: be generous */
+		if (effective_offset(instance, in, op) + 1024 < 2048)
+			return true;
+	}
+	return false;
 }

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* sequences.h - random short programs: what single instructions cannot show, such as branches, chained blocks and faults midway. */
+#ifndef ORACLE_SEQUENCES_H
+#define ORACLE_SEQUENCES_H
+
+#include "tests/oracle/forms.h"
+#include "tests/oracle/states.h"
+
+enum { PROGRAM_BYTES = 512 };
+
+struct program {
+	uint32_t eip, len;
+	uint8_t bytes[PROGRAM_BYTES];
+};
+
+/**
+ * sequence_make - 5 to 40 instructions, drawn from @forms. They end at the INT3s that fill the code area, or with a fault.
+ * @no_flags: without PUSHF and POPF, so that TF in EFLAGS cannot be seen.
+ */
+void sequence_make(struct program *program, const struct forms *forms, bool no_flags, struct rng *rng);
+
+/** sequence_state - registers and memory for it. */
+void sequence_state(struct test_case *test, const struct program *program, const struct state_options *options, struct rng *rng);
+
+#endif
