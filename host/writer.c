@@ -3,6 +3,9 @@
  * The thread sleeps on a condition while there is nothing to write, and in write() while the other end takes nothing. One that is
  * found there at the end is left to itself: it has its own descriptor, and frees everything if it ever comes back. Non-blocking
  * descriptors (ours, or made so by a neighbour) are waited for with poll().
+ *
+ * Guests print in small pieces (hvc consoles: 16 bytes), and waking a thread for each costs more than the piece. So what comes
+ * within a millisecond of the last write is gathered: a key's echo goes out at once, a long listing in large writes.
  */
 #include "host/writer.h"
 
@@ -20,6 +23,7 @@
 #include "host/thread.h"
 
 #define CHUNK	16384u
+#define GATHER_NS	NSEC_PER_MSEC
 
 struct writer {
 	int fd;
@@ -30,6 +34,7 @@ struct writer {
 	size_t head, used;		/* head: the oldest byte */
 	size_t dropped;			/* bytes, since there was last room */
 	uint64_t written;		/* bytes, ever */
+	uint64_t last_ns;		/* when the last write ended */
 	bool failed, ending, abandoned;
 	char chunk[CHUNK];		/* the thread's own */
 	char data[];
@@ -81,8 +86,22 @@ static bool write_some(struct writer *writer)
 	writer->used -= len;
 	writer->dropped -= dropped;
 	writer->written += len + dropped;
+	writer->last_ns = clock_monotonic_ns();
 	pthread_cond_broadcast(&writer->less);
 	return good;
+}
+
+/* Too soon after the last write, and little to write: wait for more to come with it. */
+static void gather(struct writer *writer)
+{
+	uint64_t now = clock_monotonic_ns(), due = writer->last_ns + GATHER_NS;
+	struct timespec nap = { .tv_nsec = (long)(due - now) };
+
+	if (now >= due || writer->used >= CHUNK || writer->ending)
+		return;
+	pthread_mutex_unlock(&writer->lock);
+	nanosleep(&nap, NULL);
+	pthread_mutex_lock(&writer->lock);
 }
 
 /* True if there is something to write; false at the end. */
@@ -90,6 +109,7 @@ static bool wait_for_more(struct writer *writer)
 {
 	while (!writer->used && !writer->dropped && !writer->ending)
 		pthread_cond_wait(&writer->more, &writer->lock);
+	gather(writer);
 	return (writer->used || writer->dropped) && !writer->abandoned;
 }
 
