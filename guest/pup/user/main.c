@@ -517,6 +517,7 @@ static int bench(void)
 	measure("exec", "/s", 1, work_exec, 100);
 	measure("touch", "K/s", 1e3, work_touch, 1024);
 	measure("mmap", "K/s", 1e3, work_mmap, 256);
+	say("bench-end\n");
 	return 0;
 }
 
