@@ -5,8 +5,9 @@
  * What they may reach: code segments at the present privilege (JMP, CALL), and the present privilege or an outer one (RET, IRET).
  * Gates, task switches and virtual-8086 mode are not offered: #GP, as if the descriptor were of no use.
  *
- * The order of checks decides which of several possible faults a guest sees. It is that of the SDM's pseudo-code (vol. 2, JMP, CALL,
- * RET, IRET), except that a return to another ring reads all of its frame before it looks at CS, as AMD's manual has it (vol. 3).
+ * The order of checks decides which of several possible faults a guest sees. It is that of the SDM's pseudo-code (vol. 2, JMP,
+ * CALL, RET, IRET), except that a return to another ring reads all of its frame before it looks at CS, as AMD's manual has it
+ * (vol. 3).
  */
 #include "cpu/x86/emulate-internal.h"
 
@@ -184,9 +185,9 @@ static void drop_inner_segments(struct emulation *e, unsigned cpl)
 }
 
 /*
- * The common part of RET and IRET. @frame: EIP and CS as popped, @len: bytes from the top of the stack to where SS and ESP lie when
- * the return goes outwards; @release: parameters to drop from both stacks. A 16-bit stack segment takes only SP from the frame:
- * the high half of ESP stays what it was, on hardware too.
+ * The common part of RET and IRET. @frame: EIP and CS as popped, @len: bytes from the top of the stack to where SS and ESP lie
+ * when the return goes outwards; @release: parameters to drop from both stacks. A 16-bit stack segment takes only SP from the
+ * frame: the high half of ESP stays what it was, on hardware too.
  */
 static bool return_far(struct emulation *e, const uint32_t frame[2], uint32_t len, uint32_t release)
 {

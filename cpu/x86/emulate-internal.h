@@ -111,8 +111,8 @@ enum { PEEK_WORDS = 3 };	/* the longest frame emulate_peek() reads: IRET's */
 uint32_t emulate_stack_mask(const struct emulation *e);
 /** emulate_esp_plus - ESP moved by @delta within the bits the stack segment uses */
 uint32_t emulate_esp_plus(const struct emulation *e, uint32_t delta);
-/** emulate_push - @values in the order they are pushed, @size bytes each; on success *@esp is what ESP must become. A fault in the
- * middle leaves those before it written, as on hardware. */
+/** emulate_push - @values in the order they are pushed, @size bytes each; on success *@esp is what ESP must become. A fault in
+ * the middle leaves those before it written, as on hardware. */
 bool emulate_push(struct emulation *e, const uint32_t *values, unsigned count, unsigned size, uint32_t *esp);
 /** emulate_peek - up to PEEK_WORDS values of @size bytes from @skip bytes above the top of the stack; the first is the one popped
  * first, but the last is read first: hardware reads return frames so, which shows in the address of a page fault */
@@ -131,8 +131,8 @@ struct segment emulate_segment(uint32_t selector, uint32_t low, uint32_t high);
 
 /* --- handlers, by file ----------------------------------------------------------------------------------------------- */
 
-emulate_handler emulate_push_reg, emulate_pop_reg, emulate_push_imm, emulate_push_mem, emulate_pop_mem, emulate_pusha, emulate_popa,
-	emulate_pushf, emulate_popf, emulate_enter, emulate_leave, emulate_push_seg, emulate_pop_seg;
+emulate_handler emulate_push_reg, emulate_pop_reg, emulate_push_imm, emulate_push_mem, emulate_pop_mem, emulate_pusha,
+	emulate_popa, emulate_pushf, emulate_popf, emulate_enter, emulate_leave, emulate_push_seg, emulate_pop_seg;
 emulate_handler emulate_mov_from_seg, emulate_mov_to_seg, emulate_load_far_pointer, emulate_lea, emulate_moffs, emulate_xlat,
 	emulate_incdec, emulate_bound, emulate_arpl;
 emulate_handler emulate_jcc, emulate_jmp, emulate_call, emulate_loop, emulate_jmp_ind, emulate_call_ind, emulate_ret, emulate_int,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * emulate-operand.c - where an instruction's operands are, whether the segment lets it touch them, and the flags that a result sets.
+ * emulate-operand.c - where an instruction's operands are, whether the segment lets it touch them, and the flags a result sets.
  *
  * Translated code checks no segment: it runs with flat ones, whose only limit is the end of the address space. Here every access
  * is checked, since an instruction often comes to the emulator because its segment is not flat.

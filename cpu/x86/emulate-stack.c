@@ -37,13 +37,13 @@ static uint32_t value_at(const uint8_t *p, unsigned size)
 	return size == 2 ? p[0] | (uint32_t)p[1] << 8 : p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* The whole frame in one access, where no page boundary can tell the difference. On false it must be read word by word. */
+/* The whole frame in one access: if none of it faults, the order does not show. On false it must be read word by word. */
 static bool peek_at_once(struct emulation *e, uint32_t at, uint32_t *values, unsigned count, unsigned size)
 {
-	uint32_t len = count * size, page = (cpu_segment(e->cpu, S_SS)->base + at) & 4095;
+	uint32_t len = count * size;
 	uint8_t frame[PEEK_WORDS * 4];
 
-	if (page + len > 4096 || at + len - 1 > emulate_stack_mask(e) || !emulate_read(e, S_SS, at, frame, len))
+	if (at + len - 1 > emulate_stack_mask(e) || !emulate_read(e, S_SS, at, frame, len))
 		return false;
 	for (unsigned i = 0; i < count; i++)
 		values[i] = value_at(frame + i * size, size);
@@ -188,8 +188,8 @@ static bool probe_stack(struct emulation *e, uint32_t esp)
 }
 
 /*
- * ENTER size, level: push EBP, then the frame pointers of the enclosing levels, which lie below [EBP], then the new one's own. One
- * is read and pushed before the next is read: they may overlap.
+ * ENTER size, level: push EBP, then the frame pointers of the enclosing levels, which lie below [EBP], then the new one's own.
+ * One is read and pushed before the next is read: they may overlap.
  */
 bool emulate_enter(struct emulation *e)
 {

@@ -127,7 +127,7 @@ bool emulate_string(struct emulation *e)
 	return emulate_done(e);
 }
 
-/* INS and OUTS: the port is the machine's. Privilege comes before the count: REP INS with ECX = 0 faults too (seen on hardware). */
+/* INS and OUTS: the port is the machine's. Privilege comes before the count: REP INS with ECX = 0 faults too (hardware). */
 bool emulate_port_string(struct emulation *e)
 {
 	if (!emulate_io_allowed(e))

@@ -102,7 +102,7 @@ static bool visible(const struct emulation *e, uint32_t selector, uint32_t high)
 	return attr_dpl(high) >= e->cpl && attr_dpl(high) >= (selector & 3);
 }
 
-/* ZF says whether the program could use the selector; LAR and LSL also give a part of the descriptor. No fault but a page fault. */
+/* ZF says whether the program could use the selector; LAR and LSL also give a part of the descriptor. Only the operand faults. */
 static bool inquire(struct emulation *e, unsigned what)
 {
 	uint32_t selector, low, high;

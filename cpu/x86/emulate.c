@@ -5,8 +5,8 @@
  * Three rules hold for every handler.
  *
  * Nothing happens twice and nothing happens by halves. A handler checks everything and touches all the memory it needs before it
- * changes a register, so whoever gets a fault may fix its cause and run the instruction again. Only memory may have changed by then:
- * the words that PUSHA, ENTER or a far CALL pushed before the one that faulted, which are below the stack still.
+ * changes a register, so whoever gets a fault may fix its cause and run the instruction again. Only memory may have changed by
+ * then: the words that PUSHA, ENTER or a far CALL pushed before the one that faulted, which are below the stack still.
  *
  * The guest's x87 and SSE registers are live in the host's. These files are compiled with -mgeneral-regs-only and call no library
  * function, and not by accident of a struct copy either.

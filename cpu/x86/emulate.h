@@ -13,8 +13,9 @@
  *
  * Covers every action of decode.h except ACT_COPY and ACT_FPU_ENV, in both operand and address sizes, with any segment
  * override, at any CPL. Never touches x87 or SSE state. Either everything the instruction does has happened and EIP is at the
- * next instruction (string instructions: one iteration each call when repeated, EIP unmoved until the count runs out), or
- * nothing has and *@exit says why.
+ * next instruction, or no register has changed and *@exit says why. (Repeated string instructions: each call does a bounded
+ * number of iterations, one when TF is set; EIP is unmoved until the last, also when a fault ends the call in the middle. PUSHA,
+ * ENTER and far CALL leave on the stack what they wrote before they faulted. HLT, INT n and ICEBP leave EIP behind them.)
  * Returns false when *@exit was filled: a fault, INT n, a privileged instruction, I/O.
  */
 bool emulate(struct cpu *cpu, const struct insn *insn, struct cpu_exit *exit);

@@ -8,12 +8,13 @@ struct cpu fake, before;
 struct cpu_exit fake_exit;
 struct insn fake_insn;
 
-#define DESCRIPTOR(base, limit, access, flags)                                                                                     \
-	{ (uint32_t)(base) << 16 | ((limit) & 0xffff), ((base) & 0xff000000) | (flags) << 20 | ((limit) & 0xf0000) |               \
+#define DESCRIPTOR(base, limit, access, flags) \
+	{ (uint32_t)(base) << 16 | ((limit) & 0xffff), ((base) & 0xff000000) | (flags) << 20 | ((limit) & 0xf0000) | \
 						       (access) << 8 | ((base) >> 16 & 0xff) }
 #define FLAT(access) DESCRIPTOR(0u, 0xfffffu, access, 0xcu)
 
 static const uint32_t table[][2] = {
+	[0] = FLAT(0xf3u),	/* nobody may ever get at it */
 	[CODE0 / 8] = FLAT(0x9bu),
 	[DATA0 / 8] = FLAT(0x93u),
 	[CODE1 / 8] = FLAT(0xbbu),

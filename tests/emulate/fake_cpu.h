@@ -53,35 +53,35 @@ bool fake_run(const uint8_t *code, unsigned len);
 #define RUN(...) fake_run((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 /* The run went on, with EIP behind the instruction. */
-#define assert_next(ran)                                                                                                           \
-	do {                                                                                                                       \
-		assert_true(ran);                                                                                                  \
-		assert_int_equal(fake.eip, before.eip + fake_insn.len);                                                            \
+#define assert_next(ran) \
+	do { \
+		assert_true(ran); \
+		assert_int_equal(fake.eip, before.eip + fake_insn.len); \
 	} while (0)
 
 /* It faulted, and no register changed. */
-#define assert_fault_midway(ran, number, code)                                                                                     \
-	do {                                                                                                                       \
-		assert_false(ran);                                                                                                 \
-		assert_int_equal(fake_exit.kind, EXIT_FAULT);                                                                      \
-		assert_int_equal(fake_exit.vector, number);                                                                        \
-		assert_int_equal(fake_exit.error, code);                                                                           \
-		assert_memory_equal(&fake, &before, offsetof(struct cpu, memory));                                                 \
+#define assert_fault_midway(ran, number, code) \
+	do { \
+		assert_false(ran); \
+		assert_int_equal(fake_exit.kind, EXIT_FAULT); \
+		assert_int_equal(fake_exit.vector, number); \
+		assert_int_equal(fake_exit.error, code); \
+		assert_memory_equal(&fake, &before, offsetof(struct cpu, memory)); \
 	} while (0)
 
 /* It faulted, and nothing whatsoever changed. */
-#define assert_fault(ran, number, code)                                                                                            \
-	do {                                                                                                                       \
-		assert_fault_midway(ran, number, code);                                                                            \
-		assert_memory_equal(fake.memory, before.memory, FAKE_SIZE);                                                        \
+#define assert_fault(ran, number, code) \
+	do { \
+		assert_fault_midway(ran, number, code); \
+		assert_memory_equal(fake.memory, before.memory, FAKE_SIZE); \
 	} while (0)
 
-#define assert_privileged(ran)                                                                                                     \
-	do {                                                                                                                       \
-		assert_false(ran);                                                                                                 \
-		assert_int_equal(fake_exit.kind, EXIT_PRIVILEGED);                                                                 \
-		assert_ptr_equal(fake_exit.insn, &fake_insn);                                                                      \
-		assert_memory_equal(&fake, &before, sizeof(fake));                                                                 \
+#define assert_privileged(ran) \
+	do { \
+		assert_false(ran); \
+		assert_int_equal(fake_exit.kind, EXIT_PRIVILEGED); \
+		assert_ptr_equal(fake_exit.insn, &fake_insn); \
+		assert_memory_equal(&fake, &before, sizeof(fake)); \
 	} while (0)
 
 uint32_t fake_get(uint32_t address, unsigned size);

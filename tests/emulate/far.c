@@ -225,9 +225,13 @@ static void iret_outwards(void **state)
 	assert_true(iret(CODE3 | 3, FLAG_IOPL, DATA3 | 3));
 	assert_int_equal(fake.eflags, FLAG_IOPL | 2);
 	fake_reset(1);
-	fake.gpr[R_ESP] = 0x8000;
-	assert_true(iret(CODE3 | 3, 0, STACK16_3 | 3));		/* only SP is popped: the old upper half shows through */
-	assert_int_equal(fake.gpr[R_ESP], 0x5000);
+	fake.gpr[R_ESP] = 0x18000;
+	fake_put(0x18000, 4, 0x2000);
+	fake_put(0x18004, 4, CODE3 | 3);
+	fake_put(0x1800c, 4, 0xabcd5000);
+	fake_put(0x18010, 4, STACK16_3 | 3);
+	assert_true(RUN(0xcf));					/* only SP is popped: the old upper half shows through */
+	assert_int_equal(fake.gpr[R_ESP], 0x15000);
 	fake_reset(1);
 	assert_fault(iret(CODE0, 0, DATA0), TRAP_GP, CODE0);
 	assert_fault(iret(CODE3 | 3, 0, DATA3 | 1), TRAP_GP, DATA3);
