@@ -121,7 +121,7 @@ static int listen_on(unsigned int *port)
 static void exchange(bool offload)
 {
 	enum { SIZE = 20000, BACK = 200000 };
-	uint8_t *data = malloc(BACK), *back = malloc(BACK + 65536);
+	static uint8_t data[BACK], back[BACK + 65536];	/* not allocated: a skipped test would leak them */
 	size_t total = 0, sent = 0, piece = offload ? SIZE : 1000;
 	unsigned int port;
 	int listener, fd = -1;
@@ -158,8 +158,6 @@ static void exchange(bool offload)
 	assert_int_equal(large_frames > 0, offload);
 	close(fd);
 	close(listener);
-	free(data);
-	free(back);
 }
 
 static void test_plain(void **state)
