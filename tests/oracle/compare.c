@@ -128,13 +128,14 @@ static bool went_astray(const struct test_case *test, const struct result *a)
 }
 
 /* Both faulted in an instruction of which the manuals do not say in which order it does what it does. */
-static bool same_but_for_order(const struct instance *instance, const struct state *in, const struct result *a, const struct result *b)
+static bool same_but_for_order(const struct instance *instance, const struct result *a, const struct result *b)
 {
 	uint32_t kept = 1 << R_ESP;
 
 	if (!is_fault(a) || !is_fault(b) || a->out.eip != b->out.eip || (register_differences(a, b) & kept))
 		return false;
-	return several_checks(instance) || (several_accesses(instance, in) && a->trap == b->trap && (a->trap == TRAP_PF || a->error == b->error));
+	return several_checks(instance) || (several_accesses(instance) && a->trap == b->trap &&
+					    (a->trap == TRAP_PF || a->error == b->error));
 }
 
 static bool is_limit_fault(const struct result *r)
@@ -142,7 +143,7 @@ static bool is_limit_fault(const struct result *r)
 	return (r->trap == TRAP_GP || r->trap == TRAP_SS) && !r->error;
 }
 
-static enum verdict compare_instruction(const struct instance *instance, const struct test_case *test, const struct control *native,
+static enum verdict judge_instruction(const struct instance *instance, const struct test_case *test, const struct control *native,
 					const struct result *a, const struct control *ours, const struct result *b)
 {
 	uint32_t flags = (a->out.eflags ^ b->out.eflags) & ~(uint32_t)FLAG_RF;
@@ -159,7 +160,7 @@ static enum verdict compare_instruction(const struct instance *instance, const s
 			return UNDEFINED_DIFFERS;
 		memory = true;
 	}
-	if (same_but_for_order(instance, &test->in, a, b) && !(flags & ~undefined))
+	if (same_but_for_order(instance, a, b) && !(flags & ~undefined))
 		return memory && !registers && trap_same(a, b) ? SAME : UNDEFINED_DIFFERS;
 	if (!segments_same(a, b) || !fpu_same(a->out.fx, b->out.fx) || !memory)
 		return DIFFERENT;
@@ -168,6 +169,15 @@ static enum verdict compare_instruction(const struct instance *instance, const s
 	if ((flags & ~undefined) || (registers & ~undefined_registers(instance, &test->in)))
 		return DIFFERENT;
 	return flags || registers ? UNDEFINED_DIFFERS : SAME;
+}
+
+static enum verdict compare_instruction(const struct instance *instance, const struct test_case *test,
+					const struct control *native, const struct result *a, const struct control *ours,
+					const struct result *b)
+{
+	enum verdict verdict = judge_instruction(instance, test, native, a, ours, b);
+
+	return verdict == DIFFERENT && runs_over_64k(instance, &test->in) ? UNDEFINED_DIFFERS : verdict;
 }
 
 /* The instruction of a sequence at which both sides stopped; its code is in the patches. */
@@ -201,7 +211,7 @@ static enum verdict compare_sequence(const struct test_case *test, const struct 
 		return SEGMENT_CHECK;
 	if (is_fault(a))
 		flags &= ~flags_on_fault(&instance);
-	if (same_but_for_order(&instance, &a->out, a, b) && !flags)
+	if (same_but_for_order(&instance, a, b) && !flags)
 		return UNDEFINED_DIFFERS;
 	return DIFFERENT;
 }

@@ -46,7 +46,9 @@ static struct options {
 	struct position only;
 	uint32_t sequences;	/* how many random programs */
 	struct state_options states;
-} options = { .seed = 1, .effort = 100, .sequences = 20000, .print = 2, .stop = 1000000, .states = { .segments = true, .steps = true } };
+} options = {
+	.seed = 1, .effort = 100, .sequences = 20000, .print = 2, .stop = 1000000, .states = { .segments = true, .steps = true },
+};
 
 /* Shared between the supervisor and its workers. */
 static struct progress {
@@ -132,7 +134,7 @@ static int start_sides(void)
 		options.states.segments = false;
 #ifdef HAVE_CPU
 	if (!options.native_only)
-		return translated_start(&translated, background, native.control->low_absent, native.control->ldt_absent);
+		return translated_start(&translated, background, native.control->low_absent, native.control->ldt_absent, 0);
 #endif
 	return native_start(&second, options.native_path, background);
 }
@@ -472,10 +474,10 @@ static int usage(void)
 static int parse_options(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "native", 1, 0, 'n' }, { "seed", 1, 0, 's' }, { "effort", 1, 0, 'e' }, { "full", 0, 0, 'F' }, { "filter", 1, 0, 'f' }, { "except", 1, 0, 'E' },
-		
-		{ "case", 1, 0, 'c' }, { "flat", 0, 0, 'S' }, { "strict", 0, 0, 'R' }, { "no-step", 0, 0, 'T' }, { "native-only", 0, 0, 'N' },
-		{ "sequences", 1, 0, 'q' }, { "print", 1, 0, 'p' }, { "stop", 1, 0, 'x' }, { "list", 0, 0, 'l' }, { "verbose", 0, 0, 'v' }, { 0, 0, 0, 0 },
+		{ "native", 1, 0, 'n' }, { "seed", 1, 0, 's' }, { "effort", 1, 0, 'e' }, { "full", 0, 0, 'F' },
+		{ "filter", 1, 0, 'f' }, { "except", 1, 0, 'E' }, { "sequences", 1, 0, 'q' }, { "case", 1, 0, 'c' },
+		{ "flat", 0, 0, 'S' }, { "strict", 0, 0, 'R' }, { "no-step", 0, 0, 'T' }, { "native-only", 0, 0, 'N' },
+		{ "print", 1, 0, 'p' }, { "stop", 1, 0, 'x' }, { "list", 0, 0, 'l' }, { "verbose", 0, 0, 'v' }, { 0, 0, 0, 0 },
 	};
 	int c;
 

@@ -175,6 +175,12 @@ static void collect_memory(struct translated *t)
 	}
 }
 
+void translated_restore(struct translated *t)
+{
+	t->control->diffs = 0;
+	collect_memory(t);
+}
+
 static void apply_patches(struct translated *t, const struct test_case *test)
 {
 	for (uint32_t i = 0; i < test->patches; i++) {
@@ -274,9 +280,9 @@ void translated_run(struct translated *t, const struct test_case *test, uint32_t
 	result->diffs = t->control->diffs - result->first_diff;
 }
 
-int translated_start(struct translated *t, const uint8_t *background, bool low_absent, bool ldt_absent)
+int translated_start(struct translated *t, const uint8_t *background, bool low_absent, bool ldt_absent, size_t code_cache)
 {
-	struct cpu_config config = { .ops = &ops, .opaque = t };
+	struct cpu_config config = { .ops = &ops, .opaque = t, .code_cache = code_cache };
 	const char *error = "";
 
 	memset(t, 0, sizeof(*t));

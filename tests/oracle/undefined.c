@@ -185,17 +185,16 @@ bool several_checks(const struct instance *instance)
 	       (instance->decoded && instance->insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR);
 }
 
-/* An operand that runs over the end of the 64 KiB that 16-bit addresses reach: some parts wrap on some processors. */
-static bool runs_over_64k(const struct instance *instance, const struct state *in)
+bool runs_over_64k(const struct instance *instance, const struct state *in)
 {
 	for (int i = 0; instance->decoded && instance->insn.address_width == 16 && i < instance->insn.operand_count; i++)
-		if (instance->op[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		if (instance->op[i].type == ZYDIS_OPERAND_TYPE_MEMORY && instance->op[i].size > 64 &&
 		    effective_offset(instance, in, &instance->op[i]) + instance->op[i].size / 8 > 0x10000)
 			return true;
 	return false;
 }
 
-bool several_accesses(const struct instance *instance, const struct state *in)
+bool several_accesses(const struct instance *instance)
 {
 	static const ZydisMnemonic list[] = {
 		ZYDIS_MNEMONIC_PUSHA, ZYDIS_MNEMONIC_PUSHAD, ZYDIS_MNEMONIC_POPA, ZYDIS_MNEMONIC_POPAD, ZYDIS_MNEMONIC_ENTER,
@@ -203,7 +202,7 @@ bool several_accesses(const struct instance *instance, const struct state *in)
 		ZYDIS_MNEMONIC_FXRSTOR,
 	};
 
-	return several_checks(instance) || runs_over_64k(instance, in) || one_of(instance, list, sizeof(list) / sizeof(list[0]));
+	return several_checks(instance) || one_of(instance, list, sizeof(list) / sizeof(list[0]));
 }
 
 uint32_t flags_on_fault(const struct instance *instance)
