@@ -83,8 +83,10 @@ int elf_check(const uint8_t *image, size_t size, const char *name, struct kernel
 		err = check_segment(&s, size, name, error);
 		if (err)
 			return err;
-		if (s.p_paddr < place->start)
+		if (s.p_paddr < place->start) {
 			place->start = s.p_paddr;
+			place->page_offset = s.p_vaddr - s.p_paddr;
+		}
 		if (s.p_paddr + s.p_memsz > place->end)
 			place->end = s.p_paddr + s.p_memsz;
 		entered |= header.e_entry - s.p_paddr < s.p_filesz;

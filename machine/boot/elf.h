@@ -13,6 +13,7 @@
 struct kernel_place {
 	uint32_t entry;		/* physical address of the first instruction */
 	uint32_t start, end;	/* physical addresses it occupies, BSS included */
+	uint32_t page_offset;	/* where it will see physical memory: virtual minus physical address; 0 if it does not say */
 };
 
 /** elf_is - does it start like an ELF file (of any class)? */

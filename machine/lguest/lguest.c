@@ -28,6 +28,22 @@ static int check_kernel(const struct kernel *kernel, struct error *error)
 			 *kernel->version ? "; it is Linux " : "", kernel->version, "");
 }
 
+/*
+ * A kernel without CONFIG_HIGHMEM cuts memory where its own address space ends, looks for its devices there, and finds none
+ * (lguest-pitfalls, B1). Only such a kernel has this message in it.
+ */
+static int check_memory(const struct kernel *kernel, uint64_t memory, struct error *error)
+{
+	static const char no_highmem[] = "on non-highmem kernel!";
+	/* Of what is above PAGE_OFFSET, 128 MiB are for vmalloc, and some for fixed mappings. */
+	uint32_t limit = 0u - kernel->place.page_offset - (144u << 20);
+
+	if (memory <= limit || !kernel->elf || !kernel_contains(kernel, no_highmem, sizeof(no_highmem) - 1))
+		return 0;
+	return error_set(error, EINVAL, "%s: too much memory: this kernel has no CONFIG_HIGHMEM and finds its devices only with at most %uM "
+			 "(see --memory)", kernel->file.path, limit >> 20);
+}
+
 static void on_broken(void *opaque, const char *what, uint32_t value)
 {
 	lguest_kill(opaque, "%s (%#x) at EIP %#x", what, value, lguest_eip(opaque));
@@ -135,6 +151,8 @@ static struct machine *create(const struct machine_config *config, struct error 
 	m->ram.fd = -1;
 	m->clock.tsc_khz = clock_tsc_is_stable() ? clock_tsc_khz() : 0;
 	err = command_line_check(config->command_line, error);
+	if (!err)
+		err = check_memory(config->kernel, config->memory, error);
 	if (!err)
 		err = lguest_ram_create(m, config->memory, error);
 	if (!err)

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""cli.py KENNEL PUP - what the command says to people who ask for something that cannot be had.
+
+Every refusal is one sentence on stderr that names the thing and the reason, and status 1; nothing else is printed.
+"""
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+KENNEL, PUP = sys.argv[1:3]
+failures = []
+
+
+def kennel(*args, timeout=60, **more):
+    return subprocess.run([KENNEL, *args], capture_output=True, text=True, errors='replace', timeout=timeout, stdin=subprocess.DEVNULL, **more)
+
+
+def check(name, condition, detail=''):
+    print(('ok      ' if condition else 'FAILED  ') + name)
+    if not condition:
+        failures.append(name)
+        print('        ' + str(detail))
+
+
+def refused(name, pattern, *args, **more):
+    r = kennel(*args, **more)
+    lines = r.stderr.splitlines()
+    good = r.returncode == 1 and len(lines) == 1 and re.search(pattern, lines[0]) and lines[0].startswith('kennel: ') and not r.stdout
+    check(name, good, (r.returncode, r.stdout, r.stderr, pattern))
+
+
+def run_refused(name, pattern, *args, **more):
+    refused(name, pattern, 'run', '--timeout', '20', '--net', 'none', *args, **more)
+
+
+def elf(bits=32, machine=3, paddr=0x100000, memsz=0x1000, filesz=0x100, text=b'\0lguest\0'):
+    header = struct.pack('<4sBBB9xHHIIIIIHHHHHH', b'\x7fELF', bits // 32, 1, 1, 2, machine, 1, paddr, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+    segment = struct.pack('<IIIIIIII', 1, 0x100, paddr, paddr, filesz, memsz, 7, 4096)
+    return (header + segment).ljust(0x100, b'\0') + text.ljust(filesz, b'\xf4')
+
+
+def bzimage(payload, protocol=0x20c, xloadflags=0):
+    image = bytearray(1024) + payload + b'\0' * (-len(payload) % 16)
+    struct.pack_into('<B', image, 0x1f1, 1)
+    struct.pack_into('<I', image, 0x1f4, (len(image) - 1024) // 16)
+    struct.pack_into('<H', image, 0x1fe, 0xaa55)
+    struct.pack_into('<4sH', image, 0x202, b'HdrS', protocol)
+    struct.pack_into('<B', image, 0x211, 1)
+    struct.pack_into('<H', image, 0x236, xloadflags)
+    struct.pack_into('<II', image, 0x248, 0, len(payload))
+    return bytes(image)
+
+
+def kernels(tmp):
+    def file(name, data):
+        path = os.path.join(tmp, name)
+        with open(path, 'wb') as f:
+            f.write(data)
+        return path
+
+    run_refused('no such kernel', r'/nonexistent: cannot open the kernel: No such file', '/nonexistent')
+    run_refused('directory', f'{tmp}: is a directory', tmp)
+    run_refused('device', r'/dev/null: is not a regular file', '/dev/null')
+    run_refused('text', r'text: is not a kernel', file('text', b'#!/bin/sh\n' * 200))
+    run_refused('empty', r'empty: is empty', file('empty', b''))
+    run_refused('64-bit vmlinux', r'elf64: is a 64-bit kernel', file('elf64', elf(bits=64)))
+    run_refused('64-bit bzImage', r'bz64: is a 64-bit kernel', file('bz64', bzimage(b'x' * 64, xloadflags=1)))
+    run_refused('ARM', r'arm: is an ELF file for another processor', file('arm', elf(machine=40)))
+    run_refused('truncated vmlinux', r'cut: is truncated', file('cut', elf()[:300]))
+    run_refused('truncated bzImage', r'bzcut: is truncated', file('bzcut', bzimage(b'x' * 4096)[:3000]))
+    run_refused('damaged bzImage', r'bad: is damaged: its gzip payload', file('bad', bzimage(b'\x1f\x8b' + b'x' * 58 + b'\0\1\0\0')))
+    run_refused('segments outside memory', r'far: has its segments outside memory', file('far', elf(paddr=0x80000000)))
+    run_refused('too little memory', r'big: too little memory: .* at least 129M, the guest has 64M',
+                '-m', '64M', file('big', elf(memsz=128 << 20)))
+    run_refused('no lguest support', r'other: has no lguest guest support', file('other', elf(text=b'KVM')))
+    run_refused('unreadable kernel', r'secret: cannot open the kernel: Permission denied',
+                unreadable(file('secret', elf()))) if os.getuid() else None
+    run_refused('initrd missing', r'/nonexistent: cannot open the initrd', '-i', '/nonexistent', PUP)
+    run_refused('initrd too large', r'large: the initrd does not fit', '-m', '32M', '-i', file('large', b'x' * (40 << 20)), PUP)
+    run_refused('initrd empty', r'empty: is empty', '-i', os.path.join(tmp, 'empty'), PUP)
+
+
+def unreadable(path):
+    os.chmod(path, 0)
+    return path
+
+
+def command_lines():
+    run_refused('command line too long', r'command line is too long: 3000 bytes', PUP, '--', 'x' * 3000)
+    run_refused('mem=', r'"mem=64M"', PUP, '--', 'quiet', 'mem=64M')
+    run_refused('memmap=', r'"memmap=', PUP, '--', 'memmap=1M@3M')
+
+
+def options():
+    run_refused('unknown option', r'unknown option --frobnicate', '--frobnicate', PUP)
+    run_refused('unknown letter', r'unknown option -z', '-z', PUP)
+    run_refused('missing value', r'option --memory needs a value', PUP, '--memory')
+    run_refused('value to a flag', r'unknown option --no-reboot=1|--no-reboot', '--no-reboot=1', PUP)
+    run_refused('no kernel', r'no kernel given')
+    run_refused('two kernels', r'"two" is one argument too many', PUP, 'two')
+    for size in 'lots', '-5M', '1T', '99999999G', '1.5G', '', '3K':
+        run_refused(f'memory {size!r}', r'--memory .*is not a size', '-m', size, PUP)
+    for size in '0', '64K', '4G':
+        run_refused(f'memory {size}', r'guest memory must be from 1M to 3072M', '-m', size, PUP)
+    run_refused('console', r'--console screen: choose stdio, pty or none', '-c', 'screen', PUP)
+    run_refused('machine', r'--machine vax: choose auto or lguest', '--machine', 'vax', PUP)
+    run_refused('trace', r'--trace: there is no "nonsense"; choose from hypercall', '--trace', 'irq,nonsense', PUP)
+    refused('timeout', r'--timeout soon: is not a number', 'run', '--timeout', 'soon', PUP)
+    refused('net', r'--net wifi: choose user', 'run', '--net', 'wifi', PUP)
+    refused('forwarding', r'hostfwd|tcp:nonsense', 'run', '--net', 'user,hostfwd=tcp:nonsense', PUP)
+
+
+def disks(tmp):
+    image = os.path.join(tmp, 'disk.img')
+    with open(image, 'wb') as f:
+        f.truncate(1 << 20)
+    run_refused('disk missing', r'/nonexistent: ', '-d', '/nonexistent', PUP)
+    run_refused('disk directory', re.escape(tmp) + ':', '-d', tmp, PUP)
+    # Somebody else has it.
+    other = subprocess.Popen([KENNEL, 'run', '--timeout', '60', '-c', 'none', '-n', 'none', '-d', image, PUP], stdin=subprocess.DEVNULL)
+    try:
+        deadline = time.time() + 20
+        while time.time() < deadline:
+            r = kennel('run', '--timeout', '20', '-n', 'none', '-d', image, PUP, '--', 'run=poweroff')
+            if r.returncode == 1:
+                break
+            time.sleep(0.1)
+        check('disk in use', r.returncode == 1 and re.search(r'disk\.img: .*(use|lock)', r.stderr) and len(r.stderr.splitlines()) == 1, r)
+    finally:
+        other.terminate()
+        check('ended by SIGTERM', other.wait(20) == -15, other.returncode)
+
+
+def commands():
+    r = kennel('--version')
+    check('--version', r.returncode == 0 and re.fullmatch(r'kennel \d+\.\d+\.\d+\n', r.stdout), r)
+    for args in (['help'], ['--help'], ['run', '--help']):
+        r = kennel(*args)
+        check(' '.join(args), r.returncode == 0 and '--memory SIZE' in r.stdout and '124' in r.stdout, r)
+    r = kennel('frolic')
+    check('unknown command', r.returncode == 1 and 'no command "frolic"' in r.stderr, r)
+    r = kennel()
+    check('no command', r.returncode == 1 and r.stderr.startswith('usage:'), r)
+    r = kennel('doctor')
+    check('doctor', r.returncode == 0 and r.stdout.endswith('Guests can run here.\n') and 'FSGSBASE' in r.stdout, r)
+
+
+def terminal_untouched(tmp):
+    """A refusal leaves the terminal as it was, and is readable on it."""
+    master, slave = pty.openpty()
+    before = termios.tcgetattr(slave)
+    r = subprocess.run([KENNEL, 'run', '-d', '/nonexistent', PUP], stdin=slave, stdout=slave, stderr=slave, timeout=60)
+    check('terminal after a refusal', r.returncode == 1 and termios.tcgetattr(slave) == before, r.returncode)
+    os.close(slave)
+    os.close(master)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as tmp:
+        commands()
+        options()
+        command_lines()
+        kernels(tmp)
+        disks(tmp)
+        terminal_untouched(tmp)
+    return bool(failures)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
