@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import termios
-import time
 
 KENNEL, PUP = sys.argv[1:3]
 failures = []
@@ -117,22 +116,26 @@ def options():
     refused('forwarding', r'hostfwd|tcp:nonsense', 'run', '--net', 'user,hostfwd=tcp:nonsense', PUP)
 
 
+def thread_states(pid):
+    tasks = f'/proc/{pid}/task'
+    return [open(f'{tasks}/{task}/status').read() for task in os.listdir(tasks)]
+
+
 def disks(tmp):
     image = os.path.join(tmp, 'disk.img')
     with open(image, 'wb') as f:
         f.truncate(1 << 20)
     run_refused('disk missing', r'/nonexistent: ', '-d', '/nonexistent', PUP)
     run_refused('disk directory', re.escape(tmp) + ':', '-d', tmp, PUP)
-    # Somebody else has it.
-    other = subprocess.Popen([KENNEL, 'run', '--timeout', '60', '-c', 'none', '-n', 'none', '-d', image, PUP], stdin=subprocess.DEVNULL)
+    # Somebody else has it, as soon as that guest speaks.
+    other = subprocess.Popen([KENNEL, 'run', '--timeout', '60', '-n', 'none', '-d', image, PUP], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE)
     try:
-        deadline = time.time() + 20
-        while time.time() < deadline:
-            r = kennel('run', '--timeout', '20', '-n', 'none', '-d', image, PUP, '--', 'run=poweroff')
-            if r.returncode == 1:
-                break
-            time.sleep(0.1)
+        other.stdout.read(1)
+        r = kennel('run', '--timeout', '20', '-n', 'none', '-d', image, PUP)
         check('disk in use', r.returncode == 1 and re.search(r'disk\.img: .*(use|lock)', r.stderr) and len(r.stderr.splitlines()) == 1, r)
+        # By now it runs: every thread of it inside the sandbox.
+        check('sandbox', all('\nSeccomp:\t2\n' in status for status in thread_states(other.pid)), thread_states(other.pid))
     finally:
         other.terminate()
         check('ended by SIGTERM', other.wait(20) == -15, other.returncode)
