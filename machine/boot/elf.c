@@ -33,6 +33,12 @@ static Elf32_Phdr segment_of(const uint8_t *image, const Elf32_Ehdr *header, uns
 	return segment;
 }
 
+/* One rule for checking and for copying: what was not checked is not copied. */
+static bool is_loaded(const Elf32_Phdr *s)
+{
+	return s->p_type == PT_LOAD && s->p_memsz;
+}
+
 static int check_header(const uint8_t *image, size_t size, const char *name, struct error *error)
 {
 	Elf32_Ehdr header;
@@ -78,7 +84,7 @@ int elf_check(const uint8_t *image, size_t size, const char *name, struct kernel
 	for (unsigned int i = 0; i < header.e_phnum; i++) {
 		Elf32_Phdr s = segment_of(image, &header, i);
 
-		if (s.p_type != PT_LOAD || !s.p_memsz)
+		if (!is_loaded(&s))
 			continue;
 		err = check_segment(&s, size, name, error);
 		if (err)
@@ -94,7 +100,7 @@ int elf_check(const uint8_t *image, size_t size, const char *name, struct kernel
 	for (unsigned int i = 0; i < header.e_phnum && !entered; i++) {
 		Elf32_Phdr s = segment_of(image, &header, i);
 
-		entered = s.p_type == PT_LOAD && header.e_entry - s.p_vaddr < s.p_filesz;
+		entered = is_loaded(&s) && header.e_entry - s.p_vaddr < s.p_filesz;
 		if (entered)
 			place->entry = header.e_entry - s.p_vaddr + s.p_paddr;
 	}
@@ -110,7 +116,7 @@ void elf_copy(const uint8_t *image, uint8_t *ram)
 	for (unsigned int i = 0; i < header.e_phnum; i++) {
 		Elf32_Phdr s = segment_of(image, &header, i);
 
-		if (s.p_type == PT_LOAD)
+		if (is_loaded(&s))
 			memcpy(ram + s.p_paddr, image + s.p_offset, s.p_filesz);
 	}
 }

@@ -226,6 +226,18 @@ static void spoiled_segments(void **state)
 	assert_refused(image, "truncated");
 }
 
+/* No bytes in memory, but some in the file, and an address nobody has looked at: nothing may be copied. */
+static void segment_without_memory(void **state)
+{
+	struct image image = image_vmlinux();
+
+	segment(image)[1] = (Elf32_Phdr){.p_type = PT_LOAD, .p_paddr = 0x80000000, .p_filesz = 0x100};
+	open_image(image);
+	assert_int_equal(kernel_load(&kernel, ram, RAM, &error), 0);
+	kernel_close(&kernel);
+	image_free(image);
+}
+
 static void segments_outside_memory(void **state)
 {
 	struct image image = image_vmlinux();
@@ -407,7 +419,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(vmlinux_goes_to_its_addresses), T(virtual_entry_is_moved_with_its_segment), T(every_packing_unpacks),
 		T(old_bzimage_is_loaded_as_it_is), T(unknown_packing_is_loaded_as_it_is), T(files_that_are_no_kernels),
-		T(elf_files_of_other_kinds), T(truncated_elf_files), T(spoiled_segments), T(segments_outside_memory), T(spoiled_bzimages),
+		T(elf_files_of_other_kinds), T(truncated_elf_files), T(spoiled_segments), T(segment_without_memory), T(segments_outside_memory), T(spoiled_bzimages),
 		T(random_headers), T(command_lines), T(parameter_page), T(initrd_that_does_not_fit),
 	};
 
