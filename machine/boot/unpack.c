@@ -18,6 +18,9 @@
 #include <zlib.h>
 #include <zstd.h>
 
+/* For dictionaries: the kernel's build uses at most 128 MiB (zstd --ultra), a damaged header may ask for gigabytes. */
+enum { MEMORY_LIMIT = 256 << 20 };
+
 static uint32_t le32(const uint8_t *p)
 {
 	return p[0] | p[1] << 8 | p[2] << 16 | (uint32_t)p[3] << 24;
@@ -63,14 +66,14 @@ static long unpack_xz(const uint8_t *in, size_t len, uint8_t *out, size_t room)
 {
 	lzma_stream z = LZMA_STREAM_INIT;
 
-	return run_lzma(&z, lzma_stream_decoder(&z, UINT64_MAX, 0), in, len, out, room);
+	return run_lzma(&z, lzma_stream_decoder(&z, MEMORY_LIMIT, 0), in, len, out, room);
 }
 
 static long unpack_lzma(const uint8_t *in, size_t len, uint8_t *out, size_t room)
 {
 	lzma_stream z = LZMA_STREAM_INIT;
 
-	return run_lzma(&z, lzma_alone_decoder(&z, UINT64_MAX), in, len, out, room);
+	return run_lzma(&z, lzma_alone_decoder(&z, MEMORY_LIMIT), in, len, out, room);
 }
 
 static long unpack_bzip2(const uint8_t *in, size_t len, uint8_t *out, size_t room)
