@@ -79,6 +79,8 @@ int native_start(struct native *native, const char *path, const uint8_t *backgro
 
 void native_stop(struct native *native)
 {
+	if (native->pid <= 0)
+		return;
 	close(native->command);
 	close(native->reply);
 	kill(native->pid, SIGKILL);

@@ -264,7 +264,7 @@ static void make_program(struct entry *e)
 	struct rng rng = rng_fork(options.seed, e->position.form, e->position.instance, 0);
 
 	if (form->sequence)
-		sequence_make(&e->program, &forms, false, &rng);
+		sequence_make(&e->program, &forms, 0, &rng);
 	else
 		instance_make(&e->instance, form, &rng);
 }

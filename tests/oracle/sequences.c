@@ -20,7 +20,7 @@ struct writer {
 	const struct forms *forms;
 	struct rng *rng;
 	uint32_t keep; /* registers not to be written */
-	bool no_flags; /* no PUSHF and POPF */
+	unsigned without; /* SEQUENCE_* */
 };
 
 /*
@@ -351,7 +351,7 @@ static void put_stack(struct writer *w, int depth)
 		put8(w, 0x58 + popped[rng_below(w->rng, w->keep & 1 << R_ECX ? 1 : 4)]);
 		break;
 	case 1:
-		if (w->no_flags)
+		if (w->without & SEQUENCE_NO_FLAGS)
 			break;
 		put8(w, 0x9c); /* pushf, popf */
 		put_plain(w);
@@ -372,6 +372,8 @@ static void put_stack(struct writer *w, int depth)
 		put(w, "\xff\x73\x0c\x8f\x43\x10", 6); /* push [ebx + 12]; pop [ebx + 16] */
 		break;
 	default:
+		if (w->without & SEQUENCE_NO_SEGMENTS)
+			break;
 		put(w, "\x1e\x07", 2); /* push ds; pop es */
 		break;
 	}
@@ -435,9 +437,9 @@ static void put_item(struct writer *w, int depth)
 		put_environment(w);
 }
 
-void sequence_make(struct program *program, const struct forms *forms, bool no_flags, struct rng *rng)
+void sequence_make(struct program *program, const struct forms *forms, unsigned without, struct rng *rng)
 {
-	struct writer w = { program, forms, rng, KEEP, no_flags };
+	struct writer w = { program, forms, rng, KEEP, without };
 
 	memset(program, 0, sizeof(*program));
 	program->eip = rng_percent(rng, 50) ? CODE_BASE + 4096 - rng_below(rng, 200) : CODE_BASE + rng_below(rng, 4096);

@@ -13,11 +13,14 @@ struct program {
 	uint8_t bytes[PROGRAM_BYTES];
 };
 
+/* Leave out what can see TF; what can see in which ring it runs. */
+enum { SEQUENCE_NO_FLAGS = 1, SEQUENCE_NO_SEGMENTS = 2 };
+
 /**
  * sequence_make - 5 to 40 instructions, drawn from @forms. They end at the INT3s that fill the code area, or with a fault.
- * @no_flags: without PUSHF and POPF, so that TF in EFLAGS cannot be seen.
+ * @without: SEQUENCE_*.
  */
-void sequence_make(struct program *program, const struct forms *forms, bool no_flags, struct rng *rng);
+void sequence_make(struct program *program, const struct forms *forms, unsigned without, struct rng *rng);
 
 /** sequence_state - registers and memory for it. */
 void sequence_state(struct test_case *test, const struct program *program, const struct state_options *options, struct rng *rng);

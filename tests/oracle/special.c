@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpu/x86/decode.h"
 #include "tests/oracle/compare.h"
 #include "tests/oracle/programs.h"
 #include "tests/oracle/sequences.h"
@@ -302,7 +303,7 @@ static void test_single_steps(void **state)
 		struct state end;
 		uint32_t trap;
 
-		sequence_make(&program, &forms, true, &rng);
+		sequence_make(&program, &forms, SEQUENCE_NO_FLAGS, &rng);
 		sequence_state(&test, &program, &options, &rng);
 		straight = run_ours(&test);
 		for (uint32_t p = 0; p < test.patches; p++)
@@ -675,22 +676,145 @@ static void test_instruction_pointer(void **state)
 	}
 }
 
-/* Random programs when every few of them fill the code cache. */
-static void test_small_cache(void **state)
+/* Random programs, on both sides. */
+static void run_sequences(uint32_t first, uint32_t count, unsigned without)
 {
-	const struct state_options options = { .low = true, .segments = true };
+	const struct state_options options = { .low = true, .segments = !(without & SEQUENCE_NO_SEGMENTS) };
 
-	translated_stop(&ours);
-	start_ours(128 << 10);
-	for (uint32_t i = 0; i < 3000; i++) {
+	for (uint32_t i = first; i < first + count; i++) {
 		static struct test_case test;
 		struct program program;
 		struct rng rng = rng_fork(2, 78, i, 0);
 
-		sequence_make(&program, &forms, false, &rng);
+		sequence_make(&program, &forms, without, &rng);
 		sequence_state(&test, &program, &options, &rng);
 		run_both(NULL, &test, "random program");
 	}
+}
+
+/* ... when every few of them fill the code cache */
+static void test_small_cache(void **state)
+{
+	translated_stop(&ours);
+	start_ours(128 << 10);
+	run_sequences(0, 3000, 0);
+}
+
+/* ... in ring 1, where a guest's kernel runs */
+static void test_ring_1(void **state)
+{
+	ours.ring = 1;
+	run_sequences(10000, 3000, SEQUENCE_NO_SEGMENTS);
+}
+
+/* ... while an interrupt waits that cannot be delivered */
+static void test_pending_interrupt(void **state)
+{
+	cpu_set_irq_pending(ours.cpu, true);
+	run_sequences(20000, 1000, 0);
+}
+
+static volatile bool kicking;
+static pthread_t kicker;
+
+static void *kick_often(void *opaque)
+{
+	while (kicking) {
+		usleep(30);
+		cpu_kick(ours.cpu);
+	}
+	return NULL;
+}
+
+/* ... while somebody keeps interrupting: cpu_run() returns with exact registers and is called again */
+static void test_kicked(void **state)
+{
+	kicking = true;
+	assert_int_equal(pthread_create(&kicker, NULL, kick_often, NULL), 0);
+	run_sequences(30000, 3000, 0);
+}
+
+/* Also when it failed. */
+static int stop_kicking(void **state)
+{
+	if (kicking) {
+		kicking = false;
+		pthread_join(kicker, NULL);
+	}
+	return teardown(state);
+}
+
+static bool is_fpu(const struct instance *instance)
+{
+	if (instance->form->map == MAP_PRIMARY && instance->form->op >= 0xd8 && instance->form->op <= 0xdf)
+		return true;
+	switch (instance->insn.meta.isa_set) {
+	case ZYDIS_ISA_SET_PENTIUMMMX:
+	case ZYDIS_ISA_SET_SSE:
+	case ZYDIS_ISA_SET_SSEMXCSR:
+	case ZYDIS_ISA_SET_SSE2:
+	case ZYDIS_ISA_SET_SSE2MMX:
+	case ZYDIS_ISA_SET_SSE3:
+	case ZYDIS_ISA_SET_SSSE3:
+	case ZYDIS_ISA_SET_SSSE3MMX:
+	case ZYDIS_ISA_SET_FXSAVE:
+		break;
+	default:
+		return false;
+	}
+	switch (instance->insn.mnemonic) {
+	case ZYDIS_MNEMONIC_SFENCE:
+	case ZYDIS_MNEMONIC_LFENCE:
+	case ZYDIS_MNEMONIC_MFENCE:
+	case ZYDIS_MNEMONIC_MOVNTI:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* Those of which the above says nothing: SSE4 and later have integer instructions among them. */
+static bool may_be_fpu(const struct instance *instance)
+{
+	return instance->insn.mnemonic == ZYDIS_MNEMONIC_FWAIT || instance->form->map >= MAP_0F38 ||
+	       instance->insn.meta.isa_set == ZYDIS_ISA_SET_SSE4A;
+}
+
+/* With CR0.TS set, every x87, MMX and SSE instruction raises #NM before it does anything, and no other does. */
+static void test_task_switched(void **state)
+{
+	const struct state_options options = { .low = true };
+	uint32_t raised = 0;
+
+	cpu_set_ts(ours.cpu, true);
+	for (uint32_t f = 0; f < forms.count; f++) {
+		static struct test_case test;
+		struct rng rng = rng_fork(3, 79, f, 0);
+		struct instance instance;
+		struct result *result;
+
+		if (!forms.form[f].valid || forms.form[f].redundant || forms.form[f].prefix & FORM_LOCK)
+			continue;
+		do
+			instance_make(&instance, &forms.form[f], &rng);
+		while (!instance.decoded || instance.eip + instance.len > CODE_BASE + CODE_PAGES * 4096);
+		state_make(&test, &instance, &options, &rng);
+		result = run_ours(&test);
+		if (!is_fpu(&instance)) {
+			if (result->trap == TRAP_NM && !may_be_fpu(&instance))
+				fail_msg("%s: #NM", forms.form[f].name);
+			continue;
+		}
+		if (result->trap == TRAP_UD)
+			continue;
+		if (result->trap != TRAP_NM)
+			print_error("%s: trap %u\n", forms.form[f].name, result->trap);
+		assert_int_equal(result->trap, TRAP_NM);
+		assert_int_equal(result->out.eip, instance.eip);
+		assert_memory_equal(result->out.gpr, test.in.gpr, sizeof(test.in.gpr));
+		raised++;
+	}
+	assert_true(raised > 400);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -713,6 +837,10 @@ static const struct CMUnitTest all_tests[] = {
 	TEST(test_kick),
 	TEST(test_instruction_pointer),
 	TEST(test_small_cache),
+	TEST(test_ring_1),
+	TEST(test_pending_interrupt),
+	cmocka_unit_test_setup_teardown(test_kicked, setup, stop_kicking),
+	TEST(test_task_switched),
 };
 enum { TESTS = sizeof(all_tests) / sizeof(all_tests[0]) };
 

@@ -14,6 +14,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+enum { MAX_KICKS = 10000 };
+
 static const struct area areas[AREAS] = AREA_TABLE;
 static const struct user_segment tls[TLS_SEGMENTS] = TLS_TABLE, ldt[LDT_SEGMENTS] = LDT_TABLE;
 
@@ -53,6 +55,9 @@ static bool descriptor(void *opaque, uint32_t selector, uint32_t *low, uint32_t 
 		make_descriptor(&ldt[index], low, high);
 	} else if (index >= 12 && index < 12 + TLS_SEGMENTS) {
 		make_descriptor(&tls[index - 12], low, high);
+	} else if (t->ring != 3 && (index == SEL_RING_CODE >> 3 || index == SEL_RING_DATA >> 3)) {
+		*low = 0xffff;
+		*high = (index == SEL_RING_CODE >> 3 ? 0x00cf9b00 : 0x00cf9300) | t->ring << 13;
 	} else {
 		if (index >= 16)
 			return false;
@@ -78,11 +83,27 @@ static void broken(void *opaque, const char *what, uint32_t value)
 
 static const struct cpu_ops ops = { descriptor, interruptible, cpuid, broken };
 
+static uint32_t ring_selector(const struct translated *t, uint32_t selector)
+{
+	if (selector == SEL_CODE)
+		return SEL_RING_CODE | t->ring;
+	return selector == SEL_DATA ? SEL_RING_DATA | t->ring : selector;
+}
+
+static uint32_t plain_selector(const struct translated *t, uint32_t selector)
+{
+	if (selector == (SEL_RING_CODE | t->ring))
+		return SEL_CODE;
+	return selector == (SEL_RING_DATA | t->ring) ? SEL_DATA : selector;
+}
+
 static void load_segment(struct translated *t, unsigned s, uint32_t selector)
 {
 	struct segment seg = { .sel = selector };
 	uint32_t low, high;
 
+	if (t->ring != 3)
+		seg.sel = selector = ring_selector(t, selector);
 	if (t->selector[s] == selector)
 		return;
 	if ((selector & ~3u) && descriptor(t, selector, &low, &high)) {
@@ -220,7 +241,7 @@ __attribute__((target("general-regs-only"), noinline)) const struct cpu_exit *tr
 	__asm__ volatile("fxrstor %0" : : "m"(in->fx));
 	do
 		exit = cpu_run(t->cpu);
-	while (exit->kind == EXIT_KICK && ++t->kicks < 100);
+	while (exit->kind == EXIT_KICK && ++t->kicks < MAX_KICKS);
 	__asm__ volatile("fxsave %0\n\tfninit\n\tldmxcsr %1" : "=m"(out->fx) : "m"(mxcsr));
 	cpu_fpu_release(t->cpu);
 	return exit;
@@ -275,6 +296,10 @@ void translated_run(struct translated *t, const struct test_case *test, uint32_t
 	result->out.eflags = cpu_eflags(t->cpu);
 	for (unsigned s = 0; s < 6; s++)
 		t->selector[s] = result->out.seg[s] = cpu_segment(t->cpu, s)->sel;
+	for (unsigned s = 0; s < 6 && t->ring != 3; s++)
+		result->out.seg[s] = plain_selector(t, result->out.seg[s]);
+	if (t->ring != 3 && result->trap == TRAP_PF)
+		result->error |= PF_USER;
 	result->first_diff = t->control->diffs;
 	collect_memory(t);
 	result->diffs = t->control->diffs - result->first_diff;
@@ -286,6 +311,7 @@ int translated_start(struct translated *t, const uint8_t *background, bool low_a
 	const char *error = "";
 
 	memset(t, 0, sizeof(*t));
+	t->ring = 3;
 	t->low_absent = low_absent;
 	t->ldt_absent = ldt_absent;
 	t->control = aligned_alloc(64, (sizeof(struct control) + 63) & ~63ul);

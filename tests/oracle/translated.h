@@ -15,7 +15,11 @@ struct translated {
 	uint32_t selector[6];	/* what is loaded now */
 	bool low_absent, ldt_absent;
 	uint32_t kicks;
+	uint32_t ring;		/* not 3: cases run there, and selectors and error codes are made to look as if they did not */
 };
+
+/* The flat segments of rings other than 3. */
+enum { SEL_RING_CODE = 0x80, SEL_RING_DATA = 0x88 };
 
 enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 32, PTE_D = 64, PTE_ALL = PTE_P | PTE_W | PTE_U | PTE_A | PTE_D };
 
