@@ -31,7 +31,7 @@ enum {
 	RO_PAGE = DATA_BASE + 2 * 4096,
 	AREAS = 4,
 	AREA_BYTES = (LOW_PAGES + CODE_PAGES + DATA_PAGES + STACK_PAGES) * 4096,
-	/* The child's own image, stacks and struct control: no case should touch these 16 MiB, nor come near by adding round numbers. */
+	/* The child's own image, stacks and struct control: no case should touch these 16 MiB, nor find them with round numbers. */
 	PRIVATE_BASE = 0x6b390000,
 	CONTROL_BASE = 0x6b7d0000,
 	PRIVATE_END = 0x6c390000,
@@ -74,20 +74,20 @@ enum { /* user_segment.flags */
 };
 
 #define SEG_FLAT_DATA (SEG_32BIT | SEG_CONTENTS_DATA | SEG_LIMIT_IN_PAGES | SEG_USEABLE)
-#define TLS_TABLE                                                                                                                 \
-	{                                                                                                                         \
-		{ 12, DATA_BASE + 0x800, 0xfffff, SEG_FLAT_DATA }, { 13, 0xe0000100u, 0xfffff, SEG_FLAT_DATA },                   \
-		{ 14, DATA_BASE + 0x1ffd, 0xfffff, SEG_FLAT_DATA },                                                               \
+#define TLS_TABLE \
+	{ \
+		{ 12, DATA_BASE + 0x800, 0xfffff, SEG_FLAT_DATA }, { 13, 0xe0000100u, 0xfffff, SEG_FLAT_DATA }, \
+		{ 14, DATA_BASE + 0x1ffd, 0xfffff, SEG_FLAT_DATA }, \
 	}
-#define LDT_TABLE                                                                                                                 \
-	{                                                                                                                         \
-		{ 0, DATA_BASE + 0x100, 0xfffff, SEG_FLAT_DATA }, { 1, DATA_BASE - 0xe000, 0xfffff, SEG_FLAT_DATA },              \
-		{ 2, STACK_BASE - 0x1000, 0xfffff, SEG_FLAT_DATA },                                                               \
-		{ 3, 0, 0xfffff, SEG_32BIT | SEG_CONTENTS_CODE | SEG_LIMIT_IN_PAGES | SEG_USEABLE },                              \
-		{ 4, DATA_BASE, 0xfffff, SEG_FLAT_DATA | SEG_READ_EXEC_ONLY },                                                    \
-		{ 5, DATA_BASE, 0xfffff, SEG_FLAT_DATA | SEG_NOT_PRESENT },                                                       \
-		{ 6, 0, 0xfffff, SEG_32BIT | SEG_CONTENTS_CODE | SEG_READ_EXEC_ONLY | SEG_LIMIT_IN_PAGES | SEG_USEABLE },         \
-		{ 7, DATA_BASE, 0x0ffff, SEG_32BIT | SEG_CONTENTS_DATA | SEG_USEABLE },                                           \
+#define LDT_TABLE \
+	{ \
+		{ 0, DATA_BASE + 0x100, 0xfffff, SEG_FLAT_DATA }, { 1, DATA_BASE - 0xe000, 0xfffff, SEG_FLAT_DATA }, \
+		{ 2, STACK_BASE - 0x1000, 0xfffff, SEG_FLAT_DATA }, \
+		{ 3, 0, 0xfffff, SEG_32BIT | SEG_CONTENTS_CODE | SEG_LIMIT_IN_PAGES | SEG_USEABLE }, \
+		{ 4, DATA_BASE, 0xfffff, SEG_FLAT_DATA | SEG_READ_EXEC_ONLY }, \
+		{ 5, DATA_BASE, 0xfffff, SEG_FLAT_DATA | SEG_NOT_PRESENT }, \
+		{ 6, 0, 0xfffff, SEG_32BIT | SEG_CONTENTS_CODE | SEG_READ_EXEC_ONLY | SEG_LIMIT_IN_PAGES | SEG_USEABLE }, \
+		{ 7, DATA_BASE, 0x0ffff, SEG_32BIT | SEG_CONTENTS_DATA | SEG_USEABLE }, \
 	}
 
 struct state {

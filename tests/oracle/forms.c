@@ -73,7 +73,8 @@ const char *disassemble(const uint8_t *bytes, uint32_t len, uint32_t eip)
 		ready = true;
 	}
 	if (ZYAN_FAILED(ZydisDecoderDecodeFull(decoder(), bytes, len, &insn, op)) ||
-	    ZYAN_FAILED(ZydisFormatterFormatInstruction(&formatter, &insn, op, insn.operand_count_visible, text, sizeof(text), eip, NULL)))
+	    ZYAN_FAILED(ZydisFormatterFormatInstruction(&formatter, &insn, op, insn.operand_count_visible, text, sizeof(text), eip,
+							NULL)))
 		snprintf(text, sizeof(text), "(unknown)");
 	return text;
 }
@@ -115,8 +116,10 @@ static bool is_prefix_or_escape(uint8_t map, uint8_t op)
 {
 	static const uint8_t primary[] = { 0x0f, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3 };
 
+	static const uint8_t second[] = { 0x38, 0x3a, 0x0f /* 3DNow! */, 0x05, 0x07, 0x34, 0x35 /* SYSCALL and its kin */ };
+
 	if (map == MAP_0F)
-		return op == 0x38 || op == 0x3a || op == 0x0f /* 3DNow! */ || op == 0x05 || op == 0x34 || op == 0x07 || op == 0x35;
+		return memchr(second, op, sizeof(second));
 	return map == MAP_PRIMARY && memchr(primary, op, sizeof(primary));
 }
 
@@ -289,8 +292,8 @@ void forms_make(struct forms *list)
 uint32_t pick_value(struct rng *rng)
 {
 	static const uint32_t special[] = {
-		0, 1, 2, 3, 4, 7, 8, 9, 10, 0xf, 0x10, 0x1f, 0x20, 0x21, 0x7f, 0x80, 0x81, 0x99, 0x9a, 0xa0, 0xff, 0x100, 0x7fff, 0x8000,
-		0xffff, 0x10000, 0x7ffffff, 0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff, 0xffffff80, 0xffff8000,
+		0, 1, 2, 3, 4, 7, 8, 9, 10, 0xf, 0x10, 0x1f, 0x20, 0x21, 0x7f, 0x80, 0x81, 0x99, 0x9a, 0xa0, 0xff, 0x100, 0x7fff,
+		0x8000, 0xffff, 0x10000, 0x7ffffff, 0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff, 0xffffff80, 0xffff8000,
 		0x55555555, 0xaaaaaaaa, 0x01010101, 0x09090909, 0x99999999, 0x0000ff00, 0x00ff00ff,
 	};
 	uint32_t dice = rng_below(rng, 100);
@@ -499,7 +502,8 @@ static void put_immediate(struct instance *instance, int i, uint32_t value)
 
 static uint32_t pick_selector(struct rng *rng)
 {
-	static const uint16_t likely[] = { SEL_CODE, SEL_CODE, SEL_CODE, SEL_DATA, 0, 3, SEL_TLS0, 0x1f, 0x1f, 0x37, 0x10, 0x2f, 0x3c };
+	static const uint16_t likely[] = { SEL_CODE, SEL_CODE, SEL_CODE, SEL_DATA, 0,    3,    SEL_TLS0,
+					   0x1f,     0x1f,     0x37,     0x10,     0x2f, 0x3c };
 
 	return rng_percent(rng, 90) ? likely[rng_below(rng, sizeof(likely) / 2)] : 0x80 + rng_below(rng, 0xff00);
 }
@@ -524,7 +528,7 @@ static void choose_immediates(struct instance *instance, struct rng *rng)
 		if (insn->mnemonic == ZYDIS_MNEMONIC_INT && (value & 0xff) == 0x80)
 			value = 0x1f;
 		if (insn->mnemonic == ZYDIS_MNEMONIC_ENTER)
-			value = i ? rng_below(rng, rng_percent(rng, 80) ? 4 : 256) : rng_below(rng, rng_percent(rng, 80) ? 64 : 65536);
+			value = rng_below(rng, rng_percent(rng, 80) ? (i ? 4 : 64) : (i ? 256 : 65536));
 		put_immediate(instance, i, value);
 		if (insn->raw.imm[i].is_relative && insn->raw.imm[i].size == 8) {
 			int8_t disp = (int8_t)instance->bytes[insn->raw.imm[i].offset];

@@ -46,7 +46,8 @@ int native_start(struct native *native, const char *path, const uint8_t *backgro
 	memset(native, 0, sizeof(*native));
 	native->path = path;
 	native->fd = memfd_create("oracle", MFD_CLOEXEC);
-	if (native->fd < 0 || ftruncate(native->fd, sizeof(struct control)) || pipe2(command, O_CLOEXEC) || pipe2(reply, O_CLOEXEC)) {
+	if (native->fd < 0 || ftruncate(native->fd, sizeof(struct control)) || pipe2(command, O_CLOEXEC) ||
+	    pipe2(reply, O_CLOEXEC)) {
 		perror("oracle: shared memory or pipes");
 		return -1;
 	}

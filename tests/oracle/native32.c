@@ -17,8 +17,8 @@
 #include "case.h"
 
 enum {
-	SYS_exit = 1, SYS_read = 3, SYS_write = 4, SYS_munmap = 91, SYS_setitimer = 104, SYS_modify_ldt = 123, SYS_mprotect = 125, SYS_rt_sigreturn = 173,
-	SYS_rt_sigaction = 174, SYS_mremap = 163, SYS_sigaltstack = 186, SYS_mmap2 = 192, SYS_set_thread_area = 243,
+	SYS_exit = 1, SYS_read = 3, SYS_write = 4, SYS_munmap = 91, SYS_setitimer = 104, SYS_modify_ldt = 123, SYS_mprotect = 125,
+	SYS_mremap = 163, SYS_rt_sigaction = 174, SYS_sigaltstack = 186, SYS_mmap2 = 192, SYS_set_thread_area = 243,
 };
 enum { PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, MAP_SHARED = 1, MAP_FIXED = 16, MAP_ANONYMOUS = 32,
        MAP_POPULATE = 0x8000 };
@@ -131,7 +131,7 @@ __asm__(".globl signal_entry, restore\n"
 	"	popf\n"
 	"	jmp on_signal\n"
 	"restore:\n"
-	"	mov $173, %eax\n"
+	"	mov $173, %eax\n" /* rt_sigreturn */
 	"	int $0x80\n");
 
 static void apply_patches(const struct test_case *test)
@@ -259,7 +259,8 @@ static void catch_signals(void)
 {
 	static const uint8_t signals[] = { SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGALRM };
 	uint32_t stack[3] = { (uint32_t)signal_stack, 0, sizeof(signal_stack) };
-	struct sigaction action = { (uint32_t)signal_entry, SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTORER, (uint32_t)restore, { 0, 0 } };
+	const uint32_t flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTORER;
+	struct sigaction action = { (uint32_t)signal_entry, flags, (uint32_t)restore, { 0, 0 } };
 
 	if (SYSCALL3(SYS_sigaltstack, stack, 0, 0))
 		die(4);

@@ -484,7 +484,9 @@ static int parse_options(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (c) {
 		case 'n': options.native_path = optarg; break;
-		case 's': options.seed = strcmp(optarg, "random") ? strtoull(optarg, NULL, 0) : (uint64_t)time(NULL) * 1000003u; break;
+		case 's':
+			options.seed = strcmp(optarg, "random") ? strtoull(optarg, NULL, 0) : (uint64_t)time(NULL) * 1000003u;
+			break;
 		case 'e': options.effort = (uint32_t)atoi(optarg); break;
 		case 'F': options.effort = 1000; break;
 		case 'f': options.filter = optarg; break;

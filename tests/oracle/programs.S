@@ -156,7 +156,7 @@ hand_programs:
 	nop
 	finish	push_ahead
 
-	/* A call whose return address is written into the code that it returns to: push of an address = some instruction bytes. */
+	/* A call whose return address is written into the code that it returns to. */
 	program	call_ahead
 	mov	%esp, %ebp
 	mov	$AT(1f, call_ahead) + 5, %esp

@@ -69,13 +69,14 @@ static bool mnemonic_wanted(ZydisMnemonic mnemonic)
 {
 	static const ZydisMnemonic unwanted[] = {
 		/* they load anything at all into control words, or need an alignment */
-		ZYDIS_MNEMONIC_FLDCW, ZYDIS_MNEMONIC_FLDENV, ZYDIS_MNEMONIC_FRSTOR, ZYDIS_MNEMONIC_LDMXCSR, ZYDIS_MNEMONIC_FXRSTOR,
-		ZYDIS_MNEMONIC_FXSAVE, ZYDIS_MNEMONIC_FNSTENV, ZYDIS_MNEMONIC_FNSAVE,
+		ZYDIS_MNEMONIC_FLDCW, ZYDIS_MNEMONIC_FLDENV, ZYDIS_MNEMONIC_FRSTOR, ZYDIS_MNEMONIC_LDMXCSR,
+		ZYDIS_MNEMONIC_FXRSTOR, ZYDIS_MNEMONIC_FXSAVE, ZYDIS_MNEMONIC_FNSTENV, ZYDIS_MNEMONIC_FNSAVE,
 		/* they fault more often than not */
 		ZYDIS_MNEMONIC_BOUND, ZYDIS_MNEMONIC_DIV, ZYDIS_MNEMONIC_IDIV, ZYDIS_MNEMONIC_MASKMOVQ, ZYDIS_MNEMONIC_MASKMOVDQU,
 		/* flags that are undefined and differ (see undefined.c) could be looked at later */
 		ZYDIS_MNEMONIC_DAA, ZYDIS_MNEMONIC_DAS, ZYDIS_MNEMONIC_AAA, ZYDIS_MNEMONIC_AAS, ZYDIS_MNEMONIC_AAD,
-		ZYDIS_MNEMONIC_AAM, ZYDIS_MNEMONIC_LEAVE, ZYDIS_MNEMONIC_ENTER, ZYDIS_MNEMONIC_UD0, ZYDIS_MNEMONIC_UD1, ZYDIS_MNEMONIC_UD2,
+		ZYDIS_MNEMONIC_AAM, ZYDIS_MNEMONIC_LEAVE, ZYDIS_MNEMONIC_ENTER, ZYDIS_MNEMONIC_UD0,
+		ZYDIS_MNEMONIC_UD1, ZYDIS_MNEMONIC_UD2,
 	};
 
 	for (size_t i = 0; i < sizeof(unwanted) / sizeof(unwanted[0]); i++)
@@ -217,12 +218,14 @@ static void put_plain(struct writer *w)
 		if (!form->valid || form->redundant)
 			continue;
 		instance_make(&i, form, w->rng);
-		if (!i.decoded || (i.insn.attributes & ZYDIS_ATTRIB_HAS_SEGMENT) || i.insn.address_width == 16 || !instruction_wanted(w, &i))
+		if (!i.decoded || (i.insn.attributes & ZYDIS_ATTRIB_HAS_SEGMENT) || i.insn.address_width == 16 ||
+		    !instruction_wanted(w, &i))
 			continue;
 		if (form->mem) { /* again, with an operand that stays valid */
 			n = i.insn.raw.modrm.offset;
 			reg = i.insn.raw.modrm.reg;
-			n += put_operand(w, i.bytes + n, reg, i.op[0].type == ZYDIS_OPERAND_TYPE_MEMORY ? i.op[0].size / 8 : i.op[1].size / 8);
+			n += put_operand(w, i.bytes + n, reg,
+					 i.op[i.op[0].type == ZYDIS_OPERAND_TYPE_MEMORY ? 0 : 1].size / 8);
 			memset(i.bytes + n, (int)rng_below(w->rng, 256), sizeof(i.bytes) - n);
 			ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
 			if (ZYAN_FAILED(ZydisDecoderDecodeFull(&decoder, i.bytes, 15, &i.insn, i.op)))
@@ -401,9 +404,10 @@ static void put_string(struct writer *w)
  */
 static void put_environment(struct writer *w)
 {
-	static const uint8_t last[4][3] = { { 0xd8, 0x43, 0x20 }, { 0xdd, 0x45, 0x08 }, { 0xd9, 0xe8, 0x90 }, { 0xdb, 0x5b, 0x10 } };
+	/* fadd, fld, fld1, fistp */
+	static const char *const last[] = { "\xd8\x43\x20", "\xdd\x45\x08", "\xd9\xe8\x90", "\xdb\x5b\x10" };
 
-	put(w, last[rng_below(w->rng, 4)], 3);			/* fadd, fld, fld1, fistp */
+	put(w, last[rng_below(w->rng, 4)], 3);
 	if (rng_percent(w->rng, 50)) {
 		put(w, "\xd9\x73\x40", 3);			/* fnstenv [ebx + 0x40] */
 	} else {

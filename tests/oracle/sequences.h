@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sequences.h - random short programs: what single instructions cannot show, such as branches, chained blocks and faults midway. */
+/* sequences.h - random short programs: what single instructions cannot show, such as branches, chains and faults midway. */
 #ifndef ORACLE_SEQUENCES_H
 #define ORACLE_SEQUENCES_H
 

@@ -51,8 +51,8 @@ static uint32_t pick_float(struct rng *rng)
 {
 	static const uint32_t special[] = {
 		0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00000, 0x7f800001, 0xffbfffff, 1,
-		0x807fffff, 0x00800000, 0x7f7fffff, 0xff7fffff, 0x3f000000, 0x4effffff, 0x4f000000, 0xcf000000, 0x5f000000, 0x40490fdb,
-		0x3dcccccd, 0x4b000001, 0x3fc00000, 0x40200000,
+		0x807fffff, 0x00800000, 0x7f7fffff, 0xff7fffff, 0x3f000000, 0x4effffff, 0x4f000000, 0xcf000000, 0x5f000000,
+		0x40490fdb, 0x3dcccccd, 0x4b000001, 0x3fc00000, 0x40200000,
 	};
 	uint32_t dice = rng_below(rng, 100);
 
@@ -70,8 +70,8 @@ static void pick_extended(uint8_t value[10], struct rng *rng)
 		0x4000000000000000u, 0xc90fdaa22168c235u, 0xfffffffffffff800u, 0xffffff0000000000u, 0xa000000000000000u,
 	};
 	static const uint16_t exponents[] = {
-		0, 1, 0x3fff, 0x7fff, 0x7ffe, 0x3ffe, 0x4000, 0x400d, 0x400e, 0x401d, 0x401e, 0x403d, 0x403e, 0x403f, 0x3c00, 0x43ff,
-		0x3f80, 0x407f,
+		0, 1, 0x3fff, 0x7fff, 0x7ffe, 0x3ffe, 0x4000, 0x400d, 0x400e, 0x401d, 0x401e, 0x403d, 0x403e, 0x403f, 0x3c00,
+		0x43ff, 0x3f80, 0x407f,
 	};
 	uint64_t fraction = rng_percent(rng, 60) ? fractions[rng_below(rng, 12)] : rng64(rng);
 	uint16_t exponent = exponents[rng_below(rng, sizeof(exponents) / 2)];
@@ -310,7 +310,8 @@ static bool is_far(const ZydisDecodedInstruction *insn)
 
 static uint16_t pick_far_selector(struct maker *m)
 {
-	static const uint16_t likely[] = { SEL_CODE, SEL_CODE, SEL_CODE, 0x1f, 0x1f, 0x37, SEL_DATA, 0, 0x10, 0x2f, 0x20, 0x22, SEL_TLS0 };
+	static const uint16_t likely[] = { SEL_CODE, SEL_CODE, SEL_CODE, 0x1f, 0x1f, 0x37,    SEL_DATA,
+					   0,	     0x10,     0x2f,	 0x20, 0x22, SEL_TLS0 };
 
 	return likely[rng_below(m->rng, m->options->segments ? 13 : 3)];
 }
@@ -325,8 +326,8 @@ static bool loads_ss(const struct instance *instance)
 
 static uint16_t pick_data_selector(struct maker *m)
 {
-	static const uint16_t likely[] = { SEL_DATA, SEL_TLS0, SEL_TLS1, SEL_TLS2, 0, 1, 2, 3, SEL_CODE, 0x28, 0x29, 0x18, 0x10, 0x08,
-					   0x07, 0x0f, 0x17, 0x1f, 0x27, 0x2f, 0x37, 0x3f, 0x47, 0x60, 0x04, 0x05 };
+	static const uint16_t likely[] = { SEL_DATA, SEL_TLS0, SEL_TLS1, SEL_TLS2, 0, 1, 2, 3, SEL_CODE, 0x28, 0x29, 0x18, 0x10,
+					   0x08, 0x07, 0x0f, 0x17, 0x1f, 0x27, 0x2f, 0x37, 0x3f, 0x47, 0x60, 0x04, 0x05 };
 
 	if (rng_percent(m->rng, 10))
 		return (uint16_t)(0x80 + rng_below(m->rng, 0xff80));
@@ -530,7 +531,7 @@ static void adjust_registers(struct maker *m)
 	if (insn->attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) {
 		uint32_t dice = rng_below(m->rng, 100);
 
-		gpr[R_ECX] = dice < 15 ? 0 : dice < 60 ? rng_below(m->rng, 12) : dice < 92 ? rng_below(m->rng, 600) : pick_value(m->rng);
+		gpr[R_ECX] = dice < 92 ? rng_below(m->rng, dice < 15 ? 1 : dice < 60 ? 12 : 600) : pick_value(m->rng);
 		if (insn->address_width == 16 && rng_percent(m->rng, 70))
 			gpr[R_ECX] |= rng32(m->rng) & 0xffff0000;
 	}

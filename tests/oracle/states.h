@@ -22,7 +22,7 @@ void state_make(struct test_case *test, const struct instance *instance, const s
 /** fpu_make - random x87 and SSE contents in an FXSAVE image; @wild: unmasked exceptions may be pending or come. */
 void fpu_make(uint8_t fx[512], bool wild, struct rng *rng);
 
-/** add_patch - append to the case; splits what crosses from one patch to the next. Refuses (returns false) what cannot be patched. */
+/** add_patch - append to the case, in several pieces if need be. Returns false for what cannot be patched. */
 bool add_patch(struct test_case *test, uint32_t address, const void *bytes, uint32_t len);
 
 /** effective_offset, effective_address - of a memory operand, without and with its segment's base. */

@@ -26,7 +26,11 @@ enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 32, PTE_D = 64, PTE_ALL = PTE_P 
 /* Frames of the machine's RAM. The areas lie one after the other, in the order of AREA_TABLE. */
 enum { RAM_BYTES = 16 << 20, PGD = 0x1000, FIRST_TABLE = 0x2000, AREA_FRAMES = 0x100000, SPARE_FRAMES = 0x200000 };
 
-/** translated_start - make the machine; @background as for native_start(); @code_cache: bytes, 0 = default. Returns 0 or -1 with a sentence on stderr. */
+/**
+ * translated_start - make the machine
+ * @background: as for native_start(); @low_absent, @ldt_absent: as the child found; @code_cache: bytes, 0 = default.
+ * Returns 0, or -1 with a sentence on stderr.
+ */
 int translated_start(struct translated *t, const uint8_t *background, bool low_absent, bool ldt_absent, size_t code_cache);
 void translated_stop(struct translated *t);
 
