@@ -24,7 +24,7 @@ enum { PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, MAP_SHARED = 1, MAP_FIXED =
        MAP_POPULATE = 0x8000 };
 enum { SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGFPE = 8, SIGSEGV = 11, SIGALRM = 14 };
 enum { SA_SIGINFO = 4, SA_RESTORER = 0x04000000, SA_ONSTACK = 0x08000000, SA_NODEFER = 0x40000000 };
-enum { EINTR = 4, BATCH_SECONDS = 5 };
+enum { EINTR = 4, BATCH_SECONDS = 2 };
 
 /* The kernel's ia32 signal frame, as far as we read it. */
 struct signal_context {
@@ -185,7 +185,7 @@ static void collect_memory(void)
 
 static __attribute__((noreturn)) void next_case(void)
 {
-	static const uint32_t timeout[4] = { 0, 0, BATCH_SECONDS, 0 };
+	static const uint32_t timeout[4] = { BATCH_SECONDS, 0, BATCH_SECONDS, 0 };
 	uint8_t byte = 0;
 	int32_t got;
 

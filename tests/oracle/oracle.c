@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -139,10 +140,28 @@ static int start_sides(void)
 	return native_start(&second, options.native_path, background);
 }
 
+#ifdef HAVE_CPU
+static void on_alarm(int signal)
+{
+	translated_expire(&translated);
+}
+
+/* A random program may loop for ever; so it does natively, where the child has a timer of its own. */
+static void start_timer(void)
+{
+	const struct itimerval seconds = { { 2, 0 }, { 2, 0 } };
+	struct sigaction action = { .sa_handler = on_alarm, .sa_flags = SA_ONSTACK | SA_RESTART };
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &seconds, NULL);
+}
+#endif
+
 static void run_ours(void)
 {
 #ifdef HAVE_CPU
 	if (!options.native_only) {
+		start_timer();
 		translated.control->diffs = 0;
 		for (uint32_t i = 0; i < batch_len; i++) {
 			progress->now = batch[i].position;

@@ -14,8 +14,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { MAX_KICKS = 10000 };
-
 static const struct area areas[AREAS] = AREA_TABLE;
 static const struct user_segment tls[TLS_SEGMENTS] = TLS_TABLE, ldt[LDT_SEGMENTS] = LDT_TABLE;
 
@@ -241,7 +239,7 @@ __attribute__((target("general-regs-only"), noinline)) const struct cpu_exit *tr
 	__asm__ volatile("fxrstor %0" : : "m"(in->fx));
 	do
 		exit = cpu_run(t->cpu);
-	while (exit->kind == EXIT_KICK && ++t->kicks < MAX_KICKS);
+	while (exit->kind == EXIT_KICK && !t->expired);
 	__asm__ volatile("fxsave %0\n\tfninit\n\tldmxcsr %1" : "=m"(out->fx) : "m"(mxcsr));
 	cpu_fpu_release(t->cpu);
 	return exit;
@@ -276,10 +274,19 @@ static void note_exit(struct translated *t, const struct cpu_exit *exit, struct 
 	case EXIT_PRIVILEGED:
 		result->trap = TRAP_GP;
 		break;
+	case EXIT_KICK:
+		result->trap = TRAP_TIMEOUT;
+		break;
 	default:
 		result->trap = TRAP_UNKNOWN_SIGNAL + exit->kind;
 		break;
 	}
+}
+
+void translated_expire(struct translated *t)
+{
+	t->expired = true;
+	cpu_kick(t->cpu);
 }
 
 void translated_run(struct translated *t, const struct test_case *test, uint32_t index)
@@ -289,7 +296,7 @@ void translated_run(struct translated *t, const struct test_case *test, uint32_t
 
 	apply_patches(t, test);
 	translated_load(t, &test->in);
-	t->kicks = 0;
+	t->expired = false;
 	exit = translated_enter(t, &test->in, &result->out);
 	note_exit(t, exit, result);
 	memcpy(result->out.gpr, cpu_gpr(t->cpu), sizeof(result->out.gpr));

@@ -14,7 +14,7 @@ struct translated {
 	uint8_t *ram;
 	uint32_t selector[6];	/* what is loaded now */
 	bool low_absent, ldt_absent;
-	uint32_t kicks;
+	volatile bool expired;	/* see translated_expire() */
 	uint32_t ring;		/* not 3: cases run there, and selectors and error codes are made to look as if they did not */
 };
 
@@ -36,6 +36,9 @@ void translated_stop(struct translated *t);
 
 /** translated_run - run one case; the result goes to t->control->result[@index], differing words to t->control->diff. */
 void translated_run(struct translated *t, const struct test_case *test, uint32_t index);
+
+/** translated_expire - end the case that is running with TRAP_TIMEOUT. For signal handlers, which must use the signal stack. */
+void translated_expire(struct translated *t);
 
 /** translated_restore - put back the initial contents of all areas. */
 void translated_restore(struct translated *t);
