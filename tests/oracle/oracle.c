@@ -152,6 +152,8 @@ static void start_timer(void)
 	const struct itimerval seconds = { { 2, 0 }, { 2, 0 } };
 	struct sigaction action = { .sa_handler = on_alarm, .sa_flags = SA_ONSTACK | SA_RESTART };
 
+	/* The kick must come when the handler has returned to translated code: it works on the interrupted block. */
+	sigfillset(&action.sa_mask);
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &seconds, NULL);
 }
