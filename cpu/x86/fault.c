@@ -108,10 +108,13 @@ static void raise_in_guest(struct cpu *cpu, const struct block *block, greg_t *r
 static bool write_to_code(struct cpu *cpu, const struct block *block, greg_t *regs, uint32_t frame)
 {
 	bool own = !(block->flags & BLOCK_DEAD) && (block->physical >> PAGE_SHIFT == frame || (block->second && block->second == frame));
+	unsigned point = block_point(block, (uint32_t)regs[REG_RIP]);
 
+	if (own) {	/* before its bytes change */
+		unswap(cpu, block, point, regs);
+		leave(cpu, regs, block->eip + block->points[point].guest, REASON_STEP);
+	}
 	block_written(cpu, frame);
-	if (own)
-		leave(cpu, regs, block->eip + block->points[block_point(block, (uint32_t)regs[REG_RIP])].guest, REASON_STEP);
 	return own;
 }
 
@@ -233,11 +236,9 @@ static int install_handlers(void)
 {
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 
-	if (installed)
-		return 0;
 	sigfillset(&action.sa_mask);
 	for (unsigned i = 0; i < FAULT_SIGNALS; i++)
-		if (sigaction(fault_signals[i], &action, &previous[i]))
+		if (sigaction(fault_signals[i], &action, installed ? NULL : &previous[i]))
 			return -1;
 	action.sa_sigaction = on_kick;
 	action.sa_flags |= SA_RESTART;

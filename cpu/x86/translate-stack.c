@@ -67,10 +67,10 @@ static void pop_mem(struct translation *t)
 	emit_lea(&t->e, R_ESP, R_ESP, (int32_t)size);
 }
 
-/* The lowest word first: if that and the highest can be written, so can all. No register changes before the end. */
+/* Top down, as the processor does; no register changes before the end. */
 static void pusha(struct translation *t)
 {
-	for (int r = R_EDI; r >= R_EAX; r--)
+	for (int r = R_EAX; r <= R_EDI; r++)
 		emit_store(&t->e, 4, (unsigned)r, R_ESP, -4 * (r + 1));
 	emit_lea(&t->e, R_ESP, R_ESP, -32);
 }
@@ -78,6 +78,7 @@ static void pusha(struct translation *t)
 /* Both ends are read before a register changes; what lies between is in the same two pages. */
 static void popa(struct translation *t)
 {
+	emit_load(&t->e, 4, H_R8, R_ESP, 0);
 	emit_load(&t->e, 4, H_R8, R_ESP, 28);
 	for (int r = R_EDI; r >= R_EAX; r--)
 		if (r != R_ESP)

@@ -184,6 +184,12 @@ static void translate_one(struct translation *t)
 
 enum { STRING_MOVS = 0xa4, STRING_CMPS = 0xa6, STRING_STOS = 0xaa, STRING_LODS = 0xac, STRING_SCAS = 0xae };
 
+/* Single-stepped, a repeated instruction traps after each iteration: C runs them one by one. */
+static bool steps_iterations(const struct translation *t)
+{
+	return t->apart && t->cpu->system_flags & FLAG_TF && t->insn.prefix & (PFX_REP | PFX_REPNE);
+}
+
 /*
  * ES:EDI takes no segment override, so ESI and EDI become host addresses for the length of the instruction: it runs at native
  * speed, REP and all. Windows are aligned to 4 GiB: cutting a register to 32 bits gives the guest's value back, and fault.c does
@@ -197,7 +203,7 @@ void translate_string(struct translation *t)
 	bool si = kind == STRING_MOVS || kind == STRING_CMPS || kind == STRING_LODS;
 	bool di = kind != STRING_LODS;
 
-	if (in->adsize != 4 || t->cpu->segmented || (si && !address_is_flat(t->cpu, in->seg))) {
+	if (in->adsize != 4 || t->cpu->segmented || (si && !address_is_flat(t->cpu, in->seg)) || steps_iterations(t)) {
 		translate_emulate(t);
 		return;
 	}
