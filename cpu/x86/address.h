@@ -16,6 +16,9 @@ void emit_address(struct emit *e, const struct cpu *cpu, const struct insn *insn
 /** emit_copy - @insn itself, with its memory operand, if any, moved into the window. */
 void emit_copy(struct emit *e, const struct cpu *cpu, const struct insn *insn, const uint8_t *bytes);
 
+/** emit_on_host - @insn on the host address in @base (r8 to r11), which is inside guest RAM: see soft.h. */
+void emit_on_host(struct emit *e, const struct insn *insn, const uint8_t *bytes, unsigned base);
+
 /**
  * emit_operand - an instruction of ours on the memory operand of @insn: [prefix] opcode reg, operand
  * @prefix: 0 or 0x66; @opcode: one byte, or 0x0f00 | second byte; @reg: any host register, 32 or 16 bits

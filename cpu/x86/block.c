@@ -266,6 +266,16 @@ static void drop(struct cpu *cpu, struct block *block)
 	block->flags |= BLOCK_DEAD;
 }
 
+void block_drop(struct cpu *cpu, struct block *block)
+{
+	if (block->flags & BLOCK_DEAD)
+		return;
+	leave_frame(cpu, block, 0, block->physical >> PAGE_SHIFT);
+	if (block->second && block->second != block->physical >> PAGE_SHIFT)
+		leave_frame(cpu, block, 1, block->second);
+	drop(cpu, block);
+}
+
 void block_drop_frame(struct cpu *cpu, uint32_t number)
 {
 	struct frame *frame = &cpu->frames[number];

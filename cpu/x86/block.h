@@ -12,6 +12,7 @@ enum { BLOCK_NONE = 0xffffffffu, LINK_NONE = 0xffffffffu };
 enum {
 	BLOCK_SEGMENTED = 1,	/* translated for segments that are not flat */
 	BLOCK_CHECKED = 2,	/* its page is also hot data: verified against source[] on each entry, never chained */
+	BLOCK_SOFT = 8,		/* contains checked accesses */
 	BLOCK_DEAD = 4,		/* dropped; its host code stays until the cache is emptied, because it may be running */
 };
 
@@ -56,6 +57,7 @@ struct frame {
 	uint16_t checks;		/* mixed: entries left until it gets another chance */
 	int8_t writer_slot;		/* -1: none; -2: several */
 	uint8_t code;			/* it has blocks: nobody may have it writable */
+	uint8_t soft;			/* it has had instructions to check (soft.h) */
 	uint8_t mixed;			/* dropped too often: its blocks are BLOCK_CHECKED, and it may be writable */
 };
 
@@ -111,6 +113,8 @@ void block_written(struct cpu *cpu, uint32_t frame);
 bool block_intact(struct cpu *cpu, struct block *block);
 /** block_drop_frame - forget all code made from a frame. */
 void block_drop_frame(struct cpu *cpu, uint32_t frame);
+/** block_drop - forget one block. Its host code stays valid while it runs. */
+void block_drop(struct cpu *cpu, struct block *block);
 void block_flush(struct cpu *cpu);
 
 static inline uint32_t block_index(const struct code_cache *cache, const struct block *block)

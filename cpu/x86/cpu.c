@@ -16,6 +16,7 @@
 #include "cpu/x86/fault.h"
 #include "cpu/x86/jump.h"
 #include "cpu/x86/segment.h"
+#include "cpu/x86/soft.h"
 #include "cpu/x86/window.h"
 
 enum { DEFAULT_SLOTS = 8, DEFAULT_CODE_CACHE = 24 << 20, HWCAP2_HAS_FSGSBASE = 2 };
@@ -37,6 +38,10 @@ static bool create_parts(struct cpu *cpu, const struct cpu_config *config, const
 		return false;
 	if (block_cache_create(cpu, config->code_cache ? config->code_cache : DEFAULT_CODE_CACHE, error))
 		return false;
+	if (soft_create(cpu)) {
+		*error = "no memory for a processor";
+		return false;
+	}
 	if (fault_install(cpu)) {
 		*error = "cannot install signal handlers";
 		return false;
@@ -63,6 +68,7 @@ struct cpu *cpu_create(const struct cpu_config *config, const char **error)
 	cpu->exits[REASON_EMULATE] = (void *)glue_exit_emulate;
 	cpu->exits[REASON_NM] = (void *)glue_exit_nm;
 	cpu->exits[REASON_NEXT] = (void *)glue_exit_next;
+	cpu->exits[REASON_SOFT] = (void *)glue_exit_soft;
 	cpu->flags = FLAG_IF | 2;
 	if (!create_parts(cpu, config, error)) {
 		cpu_destroy(cpu);
@@ -77,6 +83,7 @@ void cpu_destroy(struct cpu *cpu)
 	fault_remove(cpu);
 	block_cache_destroy(cpu);
 	window_destroy(cpu);
+	soft_destroy(cpu);
 	jump_table_destroy(cpu->kernel_table);
 	jump_table_destroy(cpu->miss_table);
 	if (cpu->null_page)

@@ -29,6 +29,7 @@
 #include "cpu/x86/address.h"
 #include "cpu/x86/block.h"
 #include "cpu/x86/jump.h"
+#include "cpu/x86/soft.h"
 #include "cpu/x86/window.h"
 
 __thread struct cpu *cpu_current;
@@ -118,13 +119,38 @@ static bool write_to_code(struct cpu *cpu, const struct block *block, greg_t *re
 	return own;
 }
 
-static void page_fault(struct cpu *cpu, const struct block *block, greg_t *regs, uint32_t linear)
+/* The instruction has cost a signal. After several, it is translated anew, with a check (soft.h). */
+static void note_fault(struct cpu *cpu, struct block *block, uint32_t host)
+{
+	uint32_t physical = block->physical + block->points[block_point(block, host)].guest;
+
+	if (block->flags & BLOCK_DEAD || !soft_note_fault(cpu, physical))
+		return;
+	cpu->frames[physical >> PAGE_SHIFT].soft = 1;
+	block_drop(cpu, block);
+}
+
+/* A kick found the guest in a block with checked accesses: are they worth it? */
+static void note_met(struct cpu *cpu, struct block *block)
+{
+	bool over = false;
+
+	if (!(block->flags & BLOCK_SOFT))
+		return;
+	for (unsigned i = 0; i < block->count; i++)
+		over |= soft_note_met(cpu, block->physical + block->points[i].guest);
+	if (over)
+		block_drop(cpu, block);
+}
+
+static void page_fault(struct cpu *cpu, struct block *block, greg_t *regs, uint32_t linear)
 {
 	bool write = regs[REG_ERR] & PF_WRITE;
 	struct cpu_fault fault;
 	uint32_t frame;
 
 	cpu->stats.host_faults++;
+	note_fault(cpu, block, (uint32_t)regs[REG_RIP]);
 	for (;;) {
 		switch (window_fault(cpu, linear, write, &frame, &fault)) {
 		case WINDOW_MAPPED:
@@ -148,7 +174,7 @@ static bool in_guard(const struct cpu *cpu, uint64_t host)
 	return host - (window - WINDOW_GUARD) < WINDOW_GUARD || host - (window + (1ull << 32)) < WINDOW_GUARD;
 }
 
-static bool segv(struct cpu *cpu, const struct block *block, greg_t *regs, const siginfo_t *info)
+static bool segv(struct cpu *cpu, struct block *block, greg_t *regs, const siginfo_t *info)
 {
 	static const struct cpu_fault protection = { .vector = TRAP_GP };
 	uint64_t host = (uint64_t)(uintptr_t)info->si_addr, window = (uint64_t)(uintptr_t)cpu->window;
@@ -210,8 +236,10 @@ static void unchain_at(struct cpu *cpu, uint64_t host)
 {
 	struct block *block = cache_contains(cpu->cache, host) ? block_at(cpu, (uint32_t)host) : NULL;
 
-	if (block)
-		block_unchain(cpu, block);
+	if (!block)
+		return;
+	block_unchain(cpu, block);
+	note_met(cpu, block);
 }
 
 static void on_kick(int signal, siginfo_t *info, void *context)

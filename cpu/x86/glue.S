@@ -14,7 +14,7 @@
 
 	.text
 	.globl glue_enter, glue_enter_end, glue_kick, glue_fault
-	.globl glue_exit_chain, glue_exit_indirect, glue_exit_emulate, glue_exit_nm, glue_exit_next
+	.globl glue_exit_soft, glue_exit_chain, glue_exit_indirect, glue_exit_emulate, glue_exit_nm, glue_exit_next
 	.type glue_enter, @function
 glue_enter:
 	push %rbx
@@ -59,6 +59,12 @@ glue_exit_indirect:		/* r8d = target */
 glue_exit_nm:			/* r8d = eip */
 	mov %r8d, CPU_EIP(%r15)
 	movl $REASON_NM, CPU_REASON(%r15)
+	jmp .Lleave
+glue_exit_soft:			/* r8d = address, r9d = eip, r10d = size | write << 8 */
+	mov %r9d, CPU_EIP(%r15)
+	mov %r8d, CPU_ARG(%r15)
+	mov %r10d, CPU_SOFT_KIND(%r15)
+	movl $REASON_SOFT, CPU_REASON(%r15)
 	jmp .Lleave
 glue_exit_next:			/* r8d = eip */
 	mov %r8d, CPU_EIP(%r15)

@@ -12,6 +12,7 @@
 #include "cpu/x86/jump.h"
 #include "cpu/x86/mmu.h"
 #include "cpu/x86/ring.h"
+#include "cpu/x86/soft.h"
 #include "cpu/x86/translate.h"
 #include "cpu/x86/window.h"
 
@@ -127,6 +128,15 @@ static bool run_emulated(struct cpu *cpu, const struct insn *insn)
 	cpu->stats.emulated++;
 	if (insn->action == ACT_IRET && ring_iret(cpu, insn))
 		return true;
+	if (insn->action == ACT_STRING) {
+		struct cpu_fault fault;
+		int result = soft_string(cpu, insn, &fault);
+
+		if (result < 0)
+			raise_fault(cpu, &fault);
+		if (result)
+			return result > 0;
+	}
 	if (insn->action == ACT_FPU_ENV)
 		return fpu_store_environment(cpu, insn, &cpu->exit);
 	return emulate(cpu, insn, &cpu->exit);
@@ -228,6 +238,28 @@ static void single_step(struct cpu *cpu)
 	cpu->exit = (struct cpu_exit){ .kind = EXIT_FAULT, .vector = TRAP_DB, .eip = eip };
 }
 
+/* A checked access missed. */
+static void run_checked(struct cpu *cpu)
+{
+	struct cpu_fault fault;
+	uint32_t pte;
+
+	if (!mmu_walk(cpu, cpu->eip, cpu->user ? MMU_USER : 0, &pte, &fault))
+		soft_note_fault(cpu, (pte & PTE_FRAME) | (cpu->eip & PAGE_MASK));
+	switch (soft_miss(cpu, cpu->arg, cpu->soft_kind, &fault)) {
+	case SOFT_DONE:
+		break;
+	case SOFT_APART:
+		run_apart(cpu);
+		break;
+	case SOFT_FAULT:
+		cpu->fault_page = ~0u;	/* nobody waits for a window there */
+		cpu->stats.guest_faults++;
+		raise_fault(cpu, &fault);
+		break;
+	}
+}
+
 /* --- the loop --------------------------------------------------------------------------------------------------------------- */
 
 static void take_outside(struct cpu *cpu)
@@ -291,6 +323,9 @@ static uint32_t dispatch(struct cpu *cpu, uint32_t reason)
 		return 0;
 	case REASON_NM:
 		raise_vector(cpu, TRAP_NM);
+		return 0;
+	case REASON_SOFT:
+		run_checked(cpu);
 		return 0;
 	case REASON_STEP:
 		run_apart(cpu);

@@ -7,6 +7,7 @@
  * CPL, so the entries are rewritten when CPL changes: there are about five of them.
  */
 #include "cpu/x86/segment.h"
+#include "cpu/x86/soft.h"
 
 enum { NULL_DESCRIPTOR = 1, TABLE_DATA = 0, TABLE_ANY = 1 };
 
@@ -107,6 +108,7 @@ static void set_cpl(struct cpu *cpu, unsigned cpl)
 {
 	if (cpu->cpl == cpl)
 		return;
+	soft_flush(cpu);
 	cpu->cpl = (uint8_t)cpl;
 	cpu->user = cpl == 3;
 	for (unsigned i = 0; i < cpu->loadable_count; i++)

@@ -35,6 +35,8 @@
 #define CPU_BASE_AT	0x90	/* 6 x 8: where the base is, relative to the cpu; a page that faults for a null selector */
 #define CPU_EXITS	0xc0	/* pointers to the exits in glue.S */
 #define CPU_BASE_OF	0x100	/* 16 x 8: what CPU_BASE_AT becomes when that descriptor is loaded */
+#define CPU_SOFT_KIND	0x5c
+#define CPU_SOFT	0x20180	/* 256 x 16: the soft TLB */
 #define CPU_LOADABLE	0x180	/* 2 x 65536: by selector, the number of a cached descriptor that translated code may load */
 
 /* Why translated code came back: cpu->reason. The first ones index CPU_EXITS. */
@@ -43,10 +45,11 @@
 #define REASON_EMULATE	2	/* arg = decoded instruction, eip = where it stands */
 #define REASON_NM	3	/* FPU instruction with TS set; eip = where it stands */
 #define REASON_NEXT	4	/* eip = where to go on; the block ended for no better reason */
-#define REASON_COUNT	5
-#define REASON_KICK	5	/* entered with the kick flag up; nothing ran */
-#define REASON_FAULT	6	/* put there by a signal handler, which filled cpu->exit */
-#define REASON_STEP	7	/* put there by a signal handler: run this one instruction apart from its block */
+#define REASON_SOFT	5	/* a checked access missed: eip = where it stands, arg = address, soft_kind = size | write << 8 */
+#define REASON_COUNT	6
+#define REASON_KICK	8	/* entered with the kick flag up; nothing ran */
+#define REASON_FAULT	9	/* put there by a signal handler, which filled cpu->exit */
+#define REASON_STEP	10	/* put there by a signal handler: run this one instruction apart from its block */
 
 #ifndef __ASSEMBLER__
 
@@ -76,14 +79,18 @@ struct cpu {
 	uint32_t arg;
 	_Atomic uint32_t kick;
 	uint32_t ts;
-	uint32_t pad;
+	uint32_t soft_kind;
 	uint32_t selector[S_COUNT];
 	uint32_t hidden[S_COUNT];
 	int64_t base_at[S_COUNT];
 	void *exits[REASON_COUNT];
-	uint64_t pad2[3];
+	uint64_t pad2[2];
 	int64_t base_of[DESCRIPTORS];
 	uint8_t loadable[2][65536];	/* [0] into DS and ES, [1] into FS and GS */
+	struct soft_entry {		/* soft.h */
+		uint32_t read, write;
+		uint64_t addend;
+	} soft[256];
 
 	/* The rest is for C. */
 	struct segment descriptors[DESCRIPTORS];	/* hidden parts; [0] unused, [1] the null selector's */
@@ -137,6 +144,11 @@ struct cpu {
 	bool fault_write, fault_user;
 	uint32_t *kernel_exec[1024];	/* kernel pages with entries in kernel_table or chains: the frame they were seen at, | 1 */
 
+	/* Checked accesses: soft.c */
+	uint8_t soft_log[64];		/* entries of soft[] in use */
+	unsigned soft_count;
+	struct soft_insn *soft_insns;
+
 	/* Written from outside (cpu_dirty on another thread): frames whose code must go. */
 	_Atomic uint32_t outside_lock;
 	uint32_t outside[64];
@@ -165,6 +177,9 @@ CPU_CHECK(base_at, CPU_BASE_AT);
 CPU_CHECK(loadable, CPU_LOADABLE);
 CPU_CHECK(exits, CPU_EXITS);
 CPU_CHECK(base_of, CPU_BASE_OF);
+CPU_CHECK(soft_kind, CPU_SOFT_KIND);
+CPU_CHECK(loadable, CPU_LOADABLE);
+CPU_CHECK(soft, CPU_SOFT);
 
 #define FLAGS_ARITHMETIC (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF | FLAG_DF)
 #define FLAGS_SYSTEM (FLAG_TF | FLAG_IF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC | FLAG_ID)
@@ -179,7 +194,7 @@ extern __thread struct cpu *cpu_current;
 /* glue.S */
 uint32_t glue_enter(struct cpu *cpu);
 extern const char glue_enter_end[], glue_kick[], glue_fault[];
-extern const char glue_exit_chain[], glue_exit_indirect[], glue_exit_emulate[], glue_exit_nm[], glue_exit_next[];
+extern const char glue_exit_soft[], glue_exit_chain[], glue_exit_indirect[], glue_exit_emulate[], glue_exit_nm[], glue_exit_next[];
 
 #endif
 #endif

@@ -373,7 +373,8 @@ struct block *translate(struct cpu *cpu, uint32_t physical, unsigned flags, stru
 		}
 		points[count].guest = (uint16_t)(t.eip - t.block->eip);
 		points[count++].host = (uint16_t)(t.e.p - cache_write_at(cpu->cache, t.block->host));
-		translate_one(&t);
+		if (!cpu->frames[at >> PAGE_SHIFT].soft || !translate_soft(&t, at))
+			translate_one(&t);
 		t.eip += t.insn.len;
 		at += t.insn.len;
 		if (!t.done && (t.block->second || (checked && writes_memory(&t.insn))))

@@ -44,6 +44,8 @@ void translate_stack(struct translation *t);
 void translate_flow(struct translation *t);
 void translate_string(struct translation *t);
 void translate_segment(struct translation *t);
+/** translate_soft - if the instruction is one to check (soft.h) and can be: emit it so, and return true. */
+bool translate_soft(struct translation *t, uint32_t physical);
 /** translate_emulate - leave for C, which runs this instruction. */
 void translate_emulate(struct translation *t);
 /** translate_go - continue at a guest address known now, ending the block. */

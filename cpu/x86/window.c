@@ -34,6 +34,7 @@
 #include "cpu/x86/copy.h"
 #include "cpu/x86/jump.h"
 #include "cpu/x86/mmu.h"
+#include "cpu/x86/soft.h"
 
 #define GIB4 (1ull << 32)
 
@@ -322,6 +323,7 @@ static void use_slot(struct cpu *cpu, uint32_t pgd)
 {
 	struct slot *slot = find_slot(cpu, pgd);
 
+	soft_flush(cpu);
 	if (slot) {
 		compare_user(cpu, slot);
 	} else {
@@ -630,6 +632,7 @@ void window_protect_frame(struct cpu *cpu, uint32_t number)
 	struct frame *frame = &cpu->frames[number];
 	uint64_t linear = (cpu->kernel_base >> PAGE_SHIFT) + (uint64_t)number;
 
+	soft_flush(cpu);
 	for (unsigned i = 0; i < cpu->slot_count; i++) {
 		protect_page(cpu, &cpu->slots[i], number, number);
 		if (linear < 1u << 20)
@@ -788,6 +791,7 @@ void cpu_flush_page(struct cpu *cpu, uint32_t pgd, uint32_t address)
 {
 	uint32_t page = address >> PAGE_SHIFT;
 
+	soft_flush(cpu);
 	if (in_kernel_half(cpu, page)) {
 		flush_kernel_page(cpu, page);
 		return;
@@ -804,6 +808,7 @@ void cpu_flush_page(struct cpu *cpu, uint32_t pgd, uint32_t address)
 
 void cpu_flush_pgd_slot(struct cpu *cpu, uint32_t pgd, uint32_t index)
 {
+	soft_flush(cpu);
 	if (index >= kernel_table(cpu))
 		cpu_flush_all(cpu);
 	else if (cpu->slot->pgd == (pgd & PTE_FRAME))
@@ -812,11 +817,13 @@ void cpu_flush_pgd_slot(struct cpu *cpu, uint32_t pgd, uint32_t index)
 
 void cpu_flush_user(struct cpu *cpu)
 {
+	soft_flush(cpu);
 	compare_user(cpu, cpu->slot);
 }
 
 void cpu_flush_all(struct cpu *cpu)
 {
+	soft_flush(cpu);
 	for (unsigned i = 0; i < cpu->slot_count; i++)
 		cpu->slots[i].kernel_stale = true;
 	compare_user(cpu, cpu->slot);

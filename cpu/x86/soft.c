@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* soft.c - checked accesses: their TLB, and which instructions they are worth it for. See soft.h. */
+#include <sys/mman.h>
+
+#include "cpu/x86/soft.h"
+
+#include "cpu/x86/block.h"
+#include "cpu/x86/mmu.h"
+
+enum { INSNS = 2048, FIRST_THRESHOLD = 6, MOST_PATIENCE = 10, WORTH_IT = 96, SOFT_ENTRIES = 256, NO_TAG = 1, STRING_PAGES = 32 };
+
+/* An instruction that has met missing pages. */
+struct soft_insn {
+	uint32_t physical;
+	uint32_t faults;	/* since it was entered, or since it was last met */
+	uint8_t checked;
+	uint8_t patience;	/* threshold is FIRST_THRESHOLD << this */
+	uint8_t met;
+};
+
+int soft_create(struct cpu *cpu)
+{
+	cpu->soft_insns = mmap(NULL, INSNS * sizeof(struct soft_insn), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (cpu->soft_insns == MAP_FAILED)
+		cpu->soft_insns = NULL;
+	for (unsigned i = 0; i < SOFT_ENTRIES; i++)
+		cpu->soft[i] = (struct soft_entry){ .read = NO_TAG, .write = NO_TAG };
+	return cpu->soft_insns ? 0 : -1;
+}
+
+void soft_destroy(struct cpu *cpu)
+{
+	if (cpu->soft_insns)
+		munmap(cpu->soft_insns, INSNS * sizeof(struct soft_insn));
+}
+
+void soft_flush_entries(struct cpu *cpu)
+{
+	for (unsigned i = 0; i < cpu->soft_count; i++)
+		cpu->soft[cpu->soft_log[i]] = (struct soft_entry){ .read = NO_TAG, .write = NO_TAG };
+	cpu->soft_count = 0;
+}
+
+static struct soft_insn *slot_of(struct cpu *cpu, uint32_t physical)
+{
+	return &cpu->soft_insns[(physical ^ physical >> 11) % INSNS];
+}
+
+bool soft_is_checked(struct cpu *cpu, uint32_t physical)
+{
+	struct soft_insn *insn = slot_of(cpu, physical);
+
+	return insn->physical == physical && insn->checked;
+}
+
+bool soft_note_fault(struct cpu *cpu, uint32_t physical)
+{
+	struct soft_insn *insn = slot_of(cpu, physical);
+
+	if (insn->physical != physical) {
+		if (insn->faults > 1 || insn->checked) {	/* make room for a newcomer only bit by bit */
+			insn->faults /= 2;
+			if (insn->checked)
+				return false;
+		}
+		*insn = (struct soft_insn){ .physical = physical };
+	}
+	insn->faults++;
+	if (insn->checked || insn->faults < (uint32_t)FIRST_THRESHOLD << insn->patience)
+		return false;
+	insn->checked = 1;
+	insn->met = 0;
+	insn->faults = 0;
+	return true;
+}
+
+bool soft_note_met(struct cpu *cpu, uint32_t physical)
+{
+	struct soft_insn *insn = slot_of(cpu, physical);
+
+	if (insn->physical != physical || !insn->checked || ++insn->met < 2)
+		return false;
+	if (insn->faults >= WORTH_IT * 2) {
+		insn->met = 0;
+		insn->faults = 0;
+		return false;
+	}
+	insn->checked = 0;
+	insn->faults = 0;
+	if (insn->patience < MOST_PATIENCE)
+		insn->patience++;
+	return true;
+}
+
+static void enter(struct cpu *cpu, uint32_t linear, uint32_t pte, bool write)
+{
+	unsigned index = linear >> PAGE_SHIFT & (SOFT_ENTRIES - 1);
+	struct soft_entry *entry = &cpu->soft[index];
+	uint32_t page = linear & ~PAGE_MASK;
+
+	if (cpu->soft_count == sizeof(cpu->soft_log))
+		soft_flush_entries(cpu);
+	cpu->soft_log[cpu->soft_count++] = (uint8_t)index;
+	*entry = (struct soft_entry){
+		.read = page,
+		.write = write ? page : NO_TAG,
+		.addend = (uint64_t)(uintptr_t)cpu->ram.base + (pte & PTE_FRAME) - page,
+	};
+}
+
+static unsigned access_for(const struct cpu *cpu, bool write)
+{
+	return (write ? MMU_WRITE : 0) | (cpu->user ? MMU_USER : 0);
+}
+
+enum soft_result soft_miss(struct cpu *cpu, uint32_t linear, uint32_t kind, struct cpu_fault *fault)
+{
+	bool write = kind & SOFT_WRITE;
+	uint32_t last = linear + (kind & 0xff) - 1, pte;
+
+	if (mmu_walk(cpu, linear, access_for(cpu, write), &pte, fault))
+		return SOFT_FAULT;
+	if ((linear ^ last) & ~PAGE_MASK)
+		return SOFT_APART;
+	if (write && cpu->frames[pte >> PAGE_SHIFT].code)
+		block_written(cpu, pte >> PAGE_SHIFT);
+	enter(cpu, linear, pte, write);
+	return SOFT_DONE;
+}
+
+/* --- strings ------------------------------------------------------------------------------------------------------------- */
+
+static int place(struct cpu *cpu, uint32_t linear, bool write, uint8_t **host, struct cpu_fault *fault)
+{
+	uint32_t pte;
+	int vector = mmu_walk(cpu, linear, access_for(cpu, write), &pte, fault);
+
+	if (vector)
+		return vector;
+	if (write && cpu->frames[pte >> PAGE_SHIFT].code)
+		block_written(cpu, pte >> PAGE_SHIFT);
+	*host = cpu->ram.base + (pte & PTE_FRAME) + (linear & PAGE_MASK);
+	return 0;
+}
+
+static void move(uint8_t *to, const uint8_t *from, uint32_t count, unsigned size)
+{
+	uint64_t n = count;
+
+	if (size == 1)
+		__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
+	else if (size == 2)
+		__asm__ volatile("rep movsw" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
+	else
+		__asm__ volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
+}
+
+static void store(uint8_t *to, uint32_t value, uint32_t count, unsigned size)
+{
+	uint64_t n = count;
+
+	if (size == 1)
+		__asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(value) : "memory");
+	else if (size == 2)
+		__asm__ volatile("rep stosw" : "+D"(to), "+c"(n) : "a"(value) : "memory");
+	else
+		__asm__ volatile("rep stosl" : "+D"(to), "+c"(n) : "a"(value) : "memory");
+}
+
+static uint32_t elements_left(uint32_t linear, unsigned size)
+{
+	return (PAGE_SIZE - (linear & PAGE_MASK)) / size;
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* As many elements as fit in one page of each side. 0: an element straddles pages. */
+static int string_piece(struct cpu *cpu, bool moves, uint32_t count, unsigned size, struct cpu_fault *fault)
+{
+	uint32_t *gpr = cpu->gpr;
+	uint32_t n = least(count, elements_left(gpr[R_EDI], size));
+	uint8_t *to, *from = NULL;
+
+	if (moves)
+		n = least(n, elements_left(gpr[R_ESI], size));
+	if (!n)
+		return 0;
+	if ((moves && place(cpu, gpr[R_ESI], false, &from, fault)) || place(cpu, gpr[R_EDI], true, &to, fault))
+		return -1;
+	if (moves)
+		move(to, from, n, size);
+	else
+		store(to, gpr[R_EAX], n, size);
+	gpr[R_EDI] += n * size;
+	if (moves)
+		gpr[R_ESI] += n * size;
+	return (int)n;
+}
+
+int soft_string(struct cpu *cpu, const struct insn *insn, struct cpu_fault *fault)
+{
+	bool moves = (insn->op & 0xfe) == 0xa4, repeats = insn->prefix & (PFX_REP | PFX_REPNE);
+	unsigned size = insn->op & 1 ? insn->opsize : 1;
+
+	if ((!moves && (insn->op & 0xfe) != 0xaa) || cpu->flags & FLAG_DF || cpu->segmented || insn->adsize != 4 ||
+	    (moves && insn->seg != S_DS && insn->seg != S_ES && insn->seg != S_SS && insn->seg != S_CS))
+		return 0;
+	for (unsigned pages = 0; pages < STRING_PAGES && !(repeats && !cpu->gpr[R_ECX]); pages++) {
+		int n = string_piece(cpu, moves, repeats ? cpu->gpr[R_ECX] : 1, size, fault);
+
+		if (n <= 0)
+			return n ? -1 : pages != 0;
+		if (!repeats)
+			break;
+		cpu->gpr[R_ECX] -= (uint32_t)n;
+	}
+	if (!repeats || !cpu->gpr[R_ECX])
+		cpu->eip += insn->len;
+	return 1;
+}
