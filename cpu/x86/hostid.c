@@ -6,25 +6,30 @@
 #include "cpu/x86/hostid.h"
 
 #include <cpuid.h>
-#include <stdbool.h>
 
 enum { REMEMBERED = 64 };
 
 struct answer {
 	uint32_t leaf, subleaf, regs[4];
-	bool valid;
 };
 
 static __thread struct answer answers[REMEMBERED];
 
+static __thread unsigned known;
+
 void hostid_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 {
-	struct answer *a = &answers[(leaf ^ leaf >> 28 ^ subleaf << 4 ^ subleaf >> 2) % REMEMBERED];
+	struct answer *a = answers;
 
-	if (!a->valid || a->leaf != leaf || a->subleaf != subleaf) {
+	while (a < answers + known && (a->leaf != leaf || a->subleaf != subleaf))
+		a++;
+	if (a == answers + known) {
+		if (known == REMEMBERED)
+			a = answers;
+		else
+			known++;
 		a->leaf = leaf;
 		a->subleaf = subleaf;
-		a->valid = true;
 		__cpuid_count(leaf, subleaf, a->regs[0], a->regs[1], a->regs[2], a->regs[3]);
 	}
 	for (unsigned i = 0; i < 4; i++)

@@ -96,15 +96,18 @@ int mmu_walk(struct cpu *cpu, uint32_t linear, unsigned access, uint32_t *result
 	return 0;
 }
 
-int mmu_fetch(struct cpu *cpu, uint32_t linear, uint32_t *physical, struct cpu_fault *fault)
+int mmu_fetch(struct cpu *cpu, uint32_t linear, uint32_t *physical, bool *known, struct cpu_fault *fault)
 {
 	uint32_t pte;
+	bool noted;
 	int vector = mmu_walk(cpu, linear, cpu->user ? MMU_USER : 0, &pte, fault);
 
 	if (vector)
 		return vector;
 	*physical = (pte & PTE_FRAME) | (linear & PAGE_MASK);
-	window_note_code(cpu, linear, pte);
+	noted = window_note_code(cpu, linear, pte);
+	if (known)
+		*known = noted;
 	return 0;
 }
 

@@ -29,7 +29,10 @@ uint32_t mmu_peek(const struct cpu *cpu, uint32_t pgd, uint32_t linear);
  */
 int mmu_walk(struct cpu *cpu, uint32_t linear, unsigned access, uint32_t *pte, struct cpu_fault *fault);
 
-/** mmu_fetch - translate the address of code for the present CPL, and remember that code there is known to translated code. */
-int mmu_fetch(struct cpu *cpu, uint32_t linear, uint32_t *physical, struct cpu_fault *fault);
+/**
+ * mmu_fetch - translate the address of code for the present CPL, and remember that code there is known to translated code
+ * @known: if not NULL, whether it was already.
+ */
+int mmu_fetch(struct cpu *cpu, uint32_t linear, uint32_t *physical, bool *known, struct cpu_fault *fault);
 
 #endif

@@ -35,7 +35,7 @@ static bool usable(struct cpu *cpu, struct block *block)
 	uint32_t physical;
 
 	if (block->second) {
-		if (mmu_fetch(cpu, (block->eip | PAGE_MASK) + 1, &physical, &fault))
+		if (mmu_fetch(cpu, (block->eip | PAGE_MASK) + 1, &physical, NULL, &fault))
 			return false;
 		if (physical >> PAGE_SHIFT != block->second) {	/* the same bytes run into another page here */
 			block_drop_frame(cpu, block->physical >> PAGE_SHIFT);
@@ -45,20 +45,36 @@ static bool usable(struct cpu *cpu, struct block *block)
 	return !(block->flags & BLOCK_CHECKED) || block_intact(cpu, block);
 }
 
+/*
+ * A process has come to a page of code that others have run: what is translated of it will be wanted. Blocks that run into
+ * another page, or are not for jump tables at all, are left to find_block().
+ */
+static void enter_page(struct cpu *cpu, uint32_t physical)
+{
+	for (uint32_t at = cpu->frames[physical >> PAGE_SHIFT].blocks; at != BLOCK_NONE;) {
+		const struct block *b = &cpu->cache->blocks[at >> 1];
+
+		at = b->page_next[at & 1];
+		if ((b->eip ^ cpu->eip) < PAGE_SIZE && !b->second && !(b->flags & (BLOCK_CHECKED | BLOCK_SEGMENTED)))
+			jump_enter(jump_table(cpu), b->eip, b->host);
+	}
+}
+
 /* The block at EIP, translated if need be; NULL: cpu->exit says why there is none. */
 static struct block *find_block(struct cpu *cpu)
 {
 	struct cpu_fault fault;
 	struct block *block;
 	uint32_t physical;
+	bool known;
 
-	if (mmu_fetch(cpu, cpu->eip, &physical, &fault)) {
+	if (mmu_fetch(cpu, cpu->eip, &physical, &known, &fault)) {
 		raise_fault(cpu, &fault);
-		cpu->fault_page = fault.address >> PAGE_SHIFT;
-		cpu->fault_write = false;
-		cpu->fault_user = cpu->user;
+		cpu->fault_page = ~0u;		/* code is read through the tables: its page need not be in a window */
 		return NULL;
 	}
+	if (!known && !cpu->segmented)
+		enter_page(cpu, physical);
 	block = block_find(cpu, cpu->eip, physical);
 	if (!block || !usable(cpu, block)) {
 		block = translate(cpu, physical, 0, &fault);
@@ -214,7 +230,7 @@ static bool run_apart(struct cpu *cpu)
 	uint32_t physical;
 	bool ran;
 
-	if (mmu_fetch(cpu, cpu->eip, &physical, &fault)) {
+	if (mmu_fetch(cpu, cpu->eip, &physical, NULL, &fault)) {
 		raise_fault(cpu, &fault);
 		return false;
 	}

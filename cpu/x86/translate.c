@@ -288,7 +288,7 @@ static enum fetched fetch(struct translation *t, uint32_t physical, bool first, 
 	if (result == DECODE_MORE && left < 15) {
 		if (!first)
 			return FETCH_END;
-		if (mmu_fetch(t->cpu, t->eip + left, &next, fault))
+		if (mmu_fetch(t->cpu, t->eip + left, &next, NULL, fault))
 			return FETCH_FAULT;
 		copy_code(t, next, left, 16);
 		result = decode(t->bytes, 15, &t->insn);

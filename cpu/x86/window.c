@@ -645,29 +645,31 @@ void window_protect_frame(struct cpu *cpu, uint32_t number)
 	frame->writer_slot = -1;
 }
 
-static void note_kernel_code(struct cpu *cpu, uint32_t page, uint32_t pte)
+static bool note_kernel_code(struct cpu *cpu, uint32_t page, uint32_t pte)
 {
-	uint32_t **table = &cpu->kernel_exec[page >> 10];
+	uint32_t **table = &cpu->kernel_exec[page >> 10], now = (pte & PTE_FRAME) | PTE_P;
 
 	if (!*table)
 		*table = map_zeroed(KERNEL_EXEC_SIZE);
-	if (*table)
-		(*table)[page & 1023] = (pte & PTE_FRAME) | PTE_P;
+	if (!*table || (*table)[page & 1023] == now)
+		return *table;
+	(*table)[page & 1023] = now;
+	return false;
 }
 
-void window_note_code(struct cpu *cpu, uint32_t linear, uint32_t pte)
+bool window_note_code(struct cpu *cpu, uint32_t linear, uint32_t pte)
 {
 	uint32_t page = linear >> PAGE_SHIFT;
+	uint32_t entry;
 
-	if (in_kernel_half(cpu, page)) {
-		note_kernel_code(cpu, page, pte);
-		return;
-	}
+	if (in_kernel_half(cpu, page))
+		return note_kernel_code(cpu, page, pte);
 	drop_other_frame(cpu, page, pte);
-	uint32_t entry = shadow_get(cpu->slot, page);
-
-	if (!(entry & SHADOW_CODE))
-		shadow_set(cpu->slot, page, (entry ? entry : pte & PTE_FRAME) | SHADOW_CODE);
+	entry = shadow_get(cpu->slot, page);
+	if (entry & SHADOW_CODE)
+		return true;
+	shadow_set(cpu->slot, page, (entry ? entry : pte & PTE_FRAME) | SHADOW_CODE);
+	return false;
 }
 
 /* --- what the machine asks for -------------------------------------------------------------------------------------------- */

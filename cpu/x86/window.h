@@ -62,7 +62,7 @@ enum window_result window_fault(struct cpu *cpu, uint32_t linear, bool write, ui
 /** window_protect_frame - a frame has become code: no view may have it writable. */
 void window_protect_frame(struct cpu *cpu, uint32_t frame);
 
-/** window_note_code - code at @linear, mapped by @pte, is about to be known to jump tables or chains. */
-void window_note_code(struct cpu *cpu, uint32_t linear, uint32_t pte);
+/** window_note_code - code at @linear, mapped by @pte, is about to be known to jump tables or chains. Returns whether it was noted before. */
+bool window_note_code(struct cpu *cpu, uint32_t linear, uint32_t pte);
 
 #endif

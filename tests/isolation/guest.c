@@ -190,7 +190,7 @@ uint32_t guest_translate(struct guest *g, uint32_t eip, bool apart)
 	uint32_t physical;
 
 	cpu_set_eip(g->cpu, eip);
-	if (mmu_fetch(g->cpu, eip, &physical, &fault))
+	if (mmu_fetch(g->cpu, eip, &physical, NULL, &fault))
 		return 0;
 	block = translate(g->cpu, physical, apart ? TRANSLATE_APART : 0, &fault);
 	return block ? block->guest_len : 0;
