@@ -103,6 +103,12 @@ static int set_console(struct options *o, const char *value, struct error *error
 	return error_set(error, EINVAL, "--console %s: choose stdio, pty or none", value);
 }
 
+static int set_dump_code(struct options *o, const char *value, struct error *error)
+{
+	o->dump_code = value;
+	return 0;
+}
+
 static int set_machine(struct options *o, const char *value, struct error *error)
 {
 	if (!machine_known(value))
@@ -163,6 +169,7 @@ static const struct option_row rows[] = {
 	{'d', "disk", "FILE[,ro]", "a disk: image file or block device; again for more (vda, vdb, ...)", add_disk},
 	{'n', "net", "NET", "user (default), user,hostfwd=tcp:HOSTPORT:GUESTPORT, tap=NAME, or none", add_net},
 	{'c', "console", "KIND", "stdio (default), pty, or none", set_console},
+	{0, "dump-code", "FILE", "write all translated code to FILE, for isolation-dump to check", set_dump_code},
 	{0, "machine", "NAME", "auto (default) or lguest", set_machine},
 	{0, "no-reboot", NULL, "end instead of starting again when the guest reboots", set_no_reboot},
 	{0, "no-sandbox", NULL, "keep all system calls while the guest runs", set_no_sandbox},

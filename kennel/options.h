@@ -33,6 +33,7 @@ struct options {
 	bool no_sandbox;
 	bool verbose;
 	bool help, version;
+	const char *dump_code;			/* NULL: do not */
 	uint64_t timeout_ns;			/* 0: none */
 	uint32_t trace;
 	char *command_line;			/* owned; the kernel's parameters, joined with single spaces */

@@ -175,6 +175,7 @@ static int create_machine(struct session *s, struct error *error)
 		.command_line = o->command_line,
 		.memory = o->memory,
 		.trace = o->trace,
+		.dump_code = o->dump_code,
 		.devices = s->devices,
 	};
 

@@ -36,6 +36,7 @@ struct machine_config {
 	const char *command_line;
 	uint64_t memory;		/* bytes, a multiple of 4096 */
 	uint32_t trace;			/* TRACE_* */
+	const char *dump_code;		/* file for all translated code (docs/isolation.md); NULL: none */
 	struct machine_devices devices;
 };
 

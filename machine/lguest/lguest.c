@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/clock.h"
 #include "host/loop.h"
 #include "machine/boot/params.h"
+#include "machine/dump.h"
 
 static struct lguest *lguest_of(struct machine *machine)
 {
@@ -108,7 +110,7 @@ static int load(struct lguest *m, struct error *error)
 
 static int create_cpu(struct lguest *m, struct error *error)
 {
-	struct cpu_config config = {.ram = m->ram, .ops = &processor_ops, .opaque = m};
+	struct cpu_config config = {.ram = m->ram, .ops = &processor_ops, .opaque = m, .inspect = m->dump_fd >= 0 ? lguest_inspect : NULL};
 	const char *reason = "no reason given";
 
 	m->cpu = cpu_create(&config, &reason);
@@ -129,6 +131,8 @@ static void destroy(struct machine *machine)
 	if (m->cpu)
 		cpu_destroy(m->cpu);
 	lguest_ram_destroy(m);
+	if (m->dump_fd >= 0)
+		close(m->dump_fd);
 	free(m);
 }
 
@@ -144,6 +148,7 @@ static struct machine *create(const struct machine_config *config, struct error 
 	m->machine.ops = &lguest_machine;
 	m->abi = &lguest_abi_2;
 	m->trace = config->trace;
+	m->dump_fd = -1;
 	m->kernel = config->kernel;
 	m->initrd = config->initrd;
 	m->command_line = config->command_line;
@@ -151,6 +156,8 @@ static struct machine *create(const struct machine_config *config, struct error 
 	m->ram.fd = -1;
 	m->clock.tsc_khz = clock_tsc_is_stable() ? clock_tsc_khz() : 0;
 	err = command_line_check(config->command_line, error);
+	if (!err && config->dump_code)
+		err = dump_open(config->dump_code, &m->dump_fd, error);
 	if (!err)
 		err = check_memory(config->kernel, config->memory, error);
 	if (!err)

@@ -74,6 +74,7 @@ struct lguest {
 	struct cpu *cpu;
 	const struct lguest_abi *abi;
 	uint32_t trace;
+	int dump_fd;		/* -1: none */
 
 	/* Memory: RAM, then the descriptor page and the rings. */
 	struct cpu_ram ram;
@@ -222,6 +223,9 @@ void lguest_ram_destroy(struct lguest *m);
 /* timer.c */
 int lguest_timer_create(struct lguest *m, struct error *error);
 void lguest_timer_destroy(struct lguest *m);
+
+/* inspect.c: cpu_config.inspect for --dump-code */
+void lguest_inspect(void *opaque, const uint8_t *code, uint32_t len, uint32_t address, uint32_t eip);
 
 /* tell.c: traces and counters */
 void lguest_tell_call_cold(struct lguest *m);
