@@ -142,10 +142,33 @@ static void emit_immediates(struct emit *e, const struct insn *insn, const uint8
 		emit8(e, bytes[i]);
 }
 
+bool address_moves_edi(const struct cpu *cpu, const struct insn *insn)
+{
+	return insn->flags & INSN_IMPLICIT_DI && !address_is_flat(cpu, insn->seg);
+}
+
+/* MASKMOVQ, MASKMOVDQU: no operand to rewrite, so EDI holds the linear address meanwhile; fault.c gives it back from r10. */
+static void emit_masked_store(struct emit *e, const struct insn *insn)
+{
+	emit_segment_base(e, insn->seg);
+	emit_lea_index(e, H_R8, H_R8, R_EDI, 0, 0);
+	emit_mov32(e, H_R10, R_EDI);
+	emit_mov32(e, R_EDI, H_R8);
+	emit_prefixes(e, insn);
+	emit_window(e);
+	emit_opcode(e, insn);
+	emit8(e, insn->modrm);
+	emit_mov32(e, R_EDI, H_R10);
+}
+
 void emit_copy(struct emit *e, const struct cpu *cpu, const struct insn *insn, const uint8_t *bytes)
 {
 	int swap = address_swaps(cpu, insn);
 
+	if (address_moves_edi(cpu, insn)) {
+		emit_masked_store(e, insn);
+		return;
+	}
 	if (!insn->mem) {
 		emit_prefixes(e, insn);
 		if (insn->flags & INSN_IMPLICIT_DI)

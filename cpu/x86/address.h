@@ -30,4 +30,7 @@ void emit_operand(struct emit *e, const struct cpu *cpu, const struct insn *insn
 /** address_swaps - does emit_copy() exchange the halves of this register around the access? Returns it (0-3), or -1. */
 int address_swaps(const struct cpu *cpu, const struct insn *insn);
 
+/** address_moves_edi - does emit_copy() keep EDI in r10 during the access, and the linear address in EDI? */
+bool address_moves_edi(const struct cpu *cpu, const struct insn *insn);
+
 #endif

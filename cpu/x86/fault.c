@@ -8,7 +8,7 @@
  * on in glue_fault, which stores the registers and returns to C. All that has to be undone is
  *
  *  - string instructions: ESI and EDI are host addresses; cutting every register to 32 bits is enough;
- *  - an access wrapped in two XCHGs (address.c): the register's halves are swapped back.
+ *  - an access wrapped in two XCHGs (address.c): the register's halves are swapped back; one that borrowed EDI gives it back.
  *
  * A kick finds translated code running: it makes the block that runs come back when it ends, by unchaining it and
  * by putting the table without entries in force. A jump that has already read its target from the table still goes there: that
@@ -71,6 +71,8 @@ static void unswap(struct cpu *cpu, const struct block *block, unsigned point, g
 	int swapped;
 
 	decode_point(cpu, block, point, &insn);
+	if (address_moves_edi(cpu, &insn))
+		regs[REG_RDI] = regs[REG_R10];
 	swapped = address_swaps(cpu, &insn);
 	if (swapped < 0)
 		return;
@@ -225,10 +227,13 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 {
 	int saved = errno;
 
-	if (!handle(signal, info, ((ucontext_t *)context)->uc_mcontext.gregs))
+	if (info->si_code <= 0 || !handle(signal, info, ((ucontext_t *)context)->uc_mcontext.gregs)) {
 		for (unsigned i = 0; i < FAULT_SIGNALS; i++)
 			if (fault_signals[i] == signal)
 				sigaction(signal, &previous[i], NULL);
+		if (info->si_code <= 0)		/* sent, not caused: it would not come again by itself */
+			raise(signal);
+	}
 	errno = saved;
 }
 

@@ -9,6 +9,7 @@
 
 #include "cpu/x86/block.h"
 #include "cpu/x86/emulate.h"
+#include "cpu/x86/mmu.h"
 
 enum { FXSAVE_32BIT = 288 };	/* what FXSAVE writes outside 64-bit mode: eight XMM registers */
 
@@ -47,7 +48,9 @@ struct fpu_image {
 
 static bool fxsave(struct cpu *cpu, uint32_t address, struct cpu_fault *fault)
 {
+	unsigned access = MMU_WRITE | (cpu->user ? MMU_USER : 0);
 	struct fpu_image image;
+	uint32_t pte;
 
 	if (address & 15) {
 		*fault = (struct cpu_fault){ .vector = TRAP_GP };
@@ -56,6 +59,9 @@ static bool fxsave(struct cpu *cpu, uint32_t address, struct cpu_fault *fault)
 	__asm__ volatile("fxsave %0" : "=m"(image));
 	set_guest_pointer(cpu, (uint32_t *)(image.bytes + 8), (uint16_t *)(image.bytes + 12));
 	*(uint16_t *)(image.bytes + 20) = (uint16_t)cpu->selector[S_DS];
+	/* All 512 bytes must be writable, though fewer are written. */
+	if (mmu_walk(cpu, address, access, &pte, fault) || mmu_walk(cpu, (address + 511) & ~15u, access, &pte, fault))
+		return false;
 	return !cpu_write(cpu, address, image.bytes, FXSAVE_32BIT, cpu->user, fault);
 }
 

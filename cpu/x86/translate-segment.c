@@ -69,7 +69,8 @@ void translate_segment(struct translation *t)
 		return;
 	}
 	if (in->action == ACT_POP_SEG) {
-		emit_load(&t->e, 2, H_R10, R_ESP, 0);
+		emit_load(&t->e, in->opsize, H_R10, R_ESP, 0);	/* all four bytes must be there */
+		emit32(&t->e, 0xd2b70f45);			/* movzx r10d, r10w */
 		load(t, in->reg, in->opsize);
 		return;
 	}

@@ -127,7 +127,7 @@ static bool copies_badly(const struct translation *t)
 {
 	const struct insn *in = &t->insn;
 
-	return in->flags & INSN_IMPLICIT_DI && (in->adsize != 4 || !address_is_flat(t->cpu, in->seg));
+	return in->flags & INSN_IMPLICIT_DI && in->adsize != 4;
 }
 
 static void translate_one(struct translation *t)
