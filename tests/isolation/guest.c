@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* guest.c - see guest.h. Reaches into the processor: it translates without running. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -17,6 +18,8 @@
 #include "cpu/x86/block.h"
 #include "cpu/x86/mmu.h"
 #include "cpu/x86/translate.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Callbacks of the processor run with the guest's vector registers live. */
 #define GENERAL_REGISTERS_ONLY __attribute__((target("general-regs-only")))
@@ -114,38 +117,41 @@ static void map_all(struct guest *g)
 	map(g, KERNEL_DATA, DATA_FRAMES, GUEST_DATA_SIZE);
 }
 
+/* The processor installs its handlers once in a process. */
 static const int fault_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
+static struct sigaction handlers[COUNT(fault_signals)];
 
-static void keep_handlers(struct guest *g)
+static void keep_handlers(void)
 {
-	for (unsigned i = 0; i < sizeof(fault_signals) / sizeof(fault_signals[0]); i++)
-		sigaction(fault_signals[i], NULL, &g->handlers[i]);
+	for (unsigned i = 0; i < COUNT(fault_signals) && !handlers[i].sa_sigaction; i++)
+		sigaction(fault_signals[i], NULL, &handlers[i]);
 }
 
-void guest_handlers(struct guest *g)
+void guest_handlers(void)
 {
-	for (unsigned i = 0; i < sizeof(fault_signals) / sizeof(fault_signals[0]); i++)
-		sigaction(fault_signals[i], &g->handlers[i], NULL);
+	for (unsigned i = 0; i < COUNT(fault_signals); i++)
+		sigaction(fault_signals[i], &handlers[i], NULL);
 }
 
-struct guest *guest_create(void)
+struct guest *guest_create(uint32_t size)
 {
 	struct guest *g = calloc(1, sizeof(*g));
 	struct cpu_config config = { .ops = &ops, .opaque = g, .inspect = inspect, .slots = 2 };
 	const char *error = "";
 
+	g->size = size;
 	g->fd = memfd_create("guest", MFD_CLOEXEC);
-	assert_int_equal(ftruncate(g->fd, GUEST_RAM), 0);
-	g->ram = mmap(NULL, GUEST_RAM, PROT_READ | PROT_WRITE, MAP_SHARED, g->fd, 0);
+	assert_int_equal(ftruncate(g->fd, size), 0);
+	g->ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, g->fd, 0);
 	assert_ptr_not_equal(g->ram, MAP_FAILED);
 	g->code = g->ram + CODE_FRAMES;
 	map_all(g);
-	config.ram = (struct cpu_ram){ .fd = g->fd, .base = g->ram, .pages = GUEST_RAM / 4096 };
+	config.ram = (struct cpu_ram){ .fd = g->fd, .base = g->ram, .pages = size / 4096 };
 	g->cpu = cpu_create(&config, &error);
 	if (!g->cpu)
 		fail_msg("%s", error);
-	keep_handlers(g);
-	cpu_set_linear(g->cpu, GUEST_RAM);
+	keep_handlers();
+	cpu_set_linear(g->cpu, size);
 	cpu_set_kernel_base(g->cpu, KERNEL_BASE);
 	cpu_set_pgd(g->cpu, PGD);
 	return g;
@@ -154,7 +160,7 @@ struct guest *guest_create(void)
 void guest_destroy(struct guest *g)
 {
 	cpu_destroy(g->cpu);
-	munmap(g->ram, GUEST_RAM);
+	munmap(g->ram, g->size);
 	close(g->fd);
 	free(g);
 }

@@ -11,11 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <signal.h>
-
 #include "cpu/x86/cpu.h"
 
-enum { GUEST_RAM = 4 << 20, GUEST_CODE_PAGES = 2, GUEST_CODE_SIZE = GUEST_CODE_PAGES * 4096, GUEST_DATA_SIZE = 256 << 10 };
+enum { GUEST_CODE_PAGES = 2, GUEST_CODE_SIZE = GUEST_CODE_PAGES * 4096, GUEST_DATA_SIZE = 256 << 10 };
 
 #define KERNEL_BASE 0xc0000000u
 #define USER_CODE   0x08048000u
@@ -29,18 +27,18 @@ enum { KERNEL_CS = 0x08, KERNEL_DS = 0x10, USER_CS = 0x1b, USER_DS = 0x23, NARRO
 struct guest {
 	struct cpu *cpu;
 	uint8_t *ram, *code;		/* code: the frames behind USER_CODE and KERNEL_CODE */
+	uint32_t size;			/* of RAM, in bytes */
 	int fd;
 	uint32_t tables;
 	uint64_t blocks, refused;	/* by the checker */
-	struct sigaction handlers[5];	/* the processor's */
 };
 
-/** guest_create - fails the running test if it cannot. */
-struct guest *guest_create(void);
+/** guest_create - @size: bytes of RAM, 4 MiB at least. Fails the running test if it cannot. */
+struct guest *guest_create(uint32_t size);
 void guest_destroy(struct guest *g);
 
 /** guest_handlers - give fault signals back to the processor: cmocka takes them away at the start of every test */
-void guest_handlers(struct guest *g);
+void guest_handlers(void);
 
 /** guest_mode - flat segments of ring 0 or 3, with a TLS segment in FS and GS; or with @segmented, DS and ES that have a base and a limit */
 void guest_mode(struct guest *g, bool user, bool segmented);

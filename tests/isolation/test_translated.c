@@ -253,7 +253,7 @@ static void random_runs(void **state)
 	uint64_t before = g->blocks;
 	pthread_t thread;
 
-	guest_handlers(g);
+	guest_handlers();
 	atomic_store(&stop, false);
 	assert_int_equal(pthread_create(&thread, NULL, kicker, NULL), 0);
 	for (unsigned i = 0; i < rounds; i++) {
@@ -317,7 +317,7 @@ static int setup(void **state)
 	full = getenv("ISOLATION_FULL");
 	if (other)
 		seed = strtoull(other, NULL, 0) | 1;
-	g = guest_create();
+	g = guest_create(4 << 20);
 	return 0;
 }
 
