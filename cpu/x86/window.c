@@ -110,10 +110,26 @@ static int prot_of(enum page_state state)
 	return state == PAGE_WRITE ? PROT_READ | PROT_WRITE : state == PAGE_READ ? PROT_READ : PROT_NONE;
 }
 
-/* May split a mapping at both ends. If the host refuses, the slot is emptied before the guest runs on. */
+static unsigned count_mappings(void);
+static void empty_distrusted(struct cpu *cpu);
+
+/* Is the host about to run out of mappings for us? Our own count is too high; the host's is asked for before that is believed. */
+static bool crowded(struct cpu *cpu)
+{
+	if (cpu->map_count >= cpu->map_limit)
+		cpu->map_count = count_mappings();
+	return cpu->map_count >= cpu->map_limit;
+}
+
+/*
+ * May split a mapping at both ends. If the host refuses, or soon would, the slot is emptied before the guest runs on. At the limit
+ * itself nothing works any more, not even emptying a view.
+ */
 static void protect(struct cpu *cpu, struct slot *slot, uint8_t *at, size_t len, int prot)
 {
-	if (mprotect(at, len, prot))
+	if (slot->distrusted)
+		return;
+	if (crowded(cpu) || mprotect(at, len, prot))
 		slot->distrusted = cpu->distrust = true;
 	slot->map_count += 2;
 	cpu->map_count += 2;
@@ -271,7 +287,7 @@ static void empty_user(struct cpu *cpu, struct slot *slot)
 {
 	if (slot->map_count) {
 		hide_everything(slot->view[VIEW_KERNEL], cpu->kernel_base & ~PAGE_MASK);
-		hide_everything(slot->view[VIEW_USER], GIB4);
+		hide_everything(slot->view[VIEW_USER], cpu->kernel_base & ~PAGE_MASK);
 	}
 	empty_tables(slot, 0, kernel_table(cpu));
 	empty_common(cpu, slot);
@@ -599,6 +615,8 @@ enum window_result window_fault(struct cpu *cpu, uint32_t linear, bool write, ui
 	if (write && cpu->frames[*frame].code)
 		return WINDOW_CODE;
 	map_page(cpu, present_view(cpu), linear >> PAGE_SHIFT, pte);
+	if (cpu->distrust)	/* and the access finds an empty view, and faults again */
+		empty_distrusted(cpu);
 	return WINDOW_MAPPED;
 }
 
