@@ -252,7 +252,7 @@ static void hostile_kernel(void **state)
 
 /* --- more mappings than the host allows --------------------------------------------------------------------------------------- */
 
-enum { MANY = 512 << 20, MANY_PAGES = MANY / 4096, MANY_TABLES = MANY >> 22, MANY_FIRST = 1024 };
+enum { MANY = 272 << 20, MANY_PAGES = MANY / 4096, MANY_TABLES = MANY >> 22, MANY_FIRST = 1024 };
 
 /* All of RAM at @linear, but for the page tables themselves, which nobody needs to see. */
 static void map_much(uint32_t directory, uint32_t linear, bool user)
