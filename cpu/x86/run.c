@@ -11,6 +11,7 @@
 #include "cpu/x86/fpu.h"
 #include "cpu/x86/jump.h"
 #include "cpu/x86/mmu.h"
+#include "cpu/x86/odd.h"
 #include "cpu/x86/ring.h"
 #include "cpu/x86/soft.h"
 #include "cpu/x86/translate.h"
@@ -144,7 +145,7 @@ static bool run_emulated(struct cpu *cpu, const struct insn *insn)
 	cpu->stats.emulated++;
 	if (insn->action == ACT_IRET && ring_iret(cpu, insn))
 		return true;
-	if (insn->action == ACT_STRING) {
+	if (insn->action == ACT_STRING && !(cpu->system_flags & FLAG_TF)) {
 		struct cpu_fault fault;
 		int result = soft_string(cpu, insn, &fault);
 
@@ -152,6 +153,14 @@ static bool run_emulated(struct cpu *cpu, const struct insn *insn)
 			raise_fault(cpu, &fault);
 		if (result)
 			return result > 0;
+	}
+	if (insn->action == ACT_COPY) {
+		struct cpu_fault fault;
+		bool ran = odd_run(cpu, insn, &fault);
+
+		if (!ran)
+			raise_fault(cpu, &fault);
+		return ran;
 	}
 	if (insn->action == ACT_FPU_ENV)
 		return fpu_store_environment(cpu, insn, &cpu->exit);
@@ -244,12 +253,19 @@ static bool run_apart(struct cpu *cpu)
 	return ran;
 }
 
+/* MOV and POP to SS hold the trap back until the next instruction has set ESP as well. (run_apart() leaves emulated ones in cpu->insn.) */
+static bool loaded_stack_segment(const struct cpu *cpu)
+{
+	return cpu->insn.reg == S_SS && (cpu->insn.action == ACT_MOV_TO_SEG || cpu->insn.action == ACT_POP_SEG);
+}
+
 /* TF: a #DB after each instruction. A repeated string instruction counts each iteration as one. */
 static void single_step(struct cpu *cpu)
 {
 	uint32_t eip = cpu->eip;
 
-	if (!run_apart(cpu))
+	cpu->insn.action = ACT_COPY;
+	if (!run_apart(cpu) || loaded_stack_segment(cpu))
 		return;
 	cpu->exit = (struct cpu_exit){ .kind = EXIT_FAULT, .vector = TRAP_DB, .eip = eip };
 }
@@ -359,6 +375,7 @@ const struct cpu_exit *cpu_run(struct cpu *cpu)
 	while (cpu->exit.kind == EXIT_NONE) {
 		if (interrupted(cpu))
 			break;
+		window_settle(cpu);
 		if (cpu->system_flags & FLAG_TF) {
 			single_step(cpu);
 			continue;

@@ -86,13 +86,6 @@ static void popa(struct translation *t)
 	emit_lea(&t->e, R_ESP, R_ESP, 32);
 }
 
-static void enter(struct translation *t)
-{
-	emit_store(&t->e, 4, R_EBP, R_ESP, -4);
-	emit_lea(&t->e, R_EBP, R_ESP, -4);
-	emit_lea(&t->e, R_ESP, R_ESP, -4 - (int32_t)(t->insn.imm & 0xffff));
-}
-
 static void leave(struct translation *t)
 {
 	emit_load(&t->e, 4, H_R8, R_EBP, 0);
@@ -131,14 +124,12 @@ void translate_stack(struct translation *t)
 	default:
 		break;
 	}
-	if (in->opsize == 2 || (in->action == ACT_ENTER && in->imm2))
+	if (in->opsize == 2 || in->action == ACT_ENTER)	/* ENTER must find its new ESP writable, without writing there */
 		translate_emulate(t);
 	else if (in->action == ACT_PUSHA)
 		pusha(t);
 	else if (in->action == ACT_POPA)
 		popa(t);
-	else if (in->action == ACT_ENTER)
-		enter(t);
 	else
 		leave(t);
 }

@@ -17,6 +17,7 @@
 
 #include "cpu/x86/address.h"
 #include "cpu/x86/mmu.h"
+#include "cpu/x86/odd.h"
 
 enum { MAX_INSNS = 48, MAX_EXITS = 6, MAX_HOST = 12000 };
 
@@ -123,13 +124,6 @@ static void translate_fpu_check(struct translation *t)
 	emit_mov64(e, H_ECX, H_R9);
 }
 
-static bool copies_badly(const struct translation *t)
-{
-	const struct insn *in = &t->insn;
-
-	return in->flags & INSN_IMPLICIT_DI && in->adsize != 4;
-}
-
 static void translate_one(struct translation *t)
 {
 	const struct insn *in = &t->insn;
@@ -138,7 +132,7 @@ static void translate_one(struct translation *t)
 		translate_fpu_check(t);
 	switch (in->action) {
 	case ACT_COPY:
-		if (copies_badly(t))
+		if (odd_cannot_copy(t->cpu, in))
 			translate_emulate(t);
 		else
 			emit_copy(&t->e, t->cpu, in, t->bytes);

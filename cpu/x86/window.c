@@ -751,7 +751,7 @@ static void empty_distrusted(struct cpu *cpu)
 			empty_slot(cpu, &cpu->slots[i]);
 }
 
-void window_enter(struct cpu *cpu)
+void window_settle(struct cpu *cpu)
 {
 	if (cpu->stale.count != cpu->stale.kernel_done || (cpu->user && cpu->stale.count))
 		settle_stale(cpu);
@@ -761,6 +761,10 @@ void window_enter(struct cpu *cpu)
 		jump_clear(cpu->slot->table);
 		cpu->slot->jumps_stale = false;
 	}
+}
+
+void window_enter(struct cpu *cpu)
+{
 	if (cpu->distrust)
 		empty_distrusted(cpu);
 	cpu->window = cpu->slot->view[present_view(cpu)];

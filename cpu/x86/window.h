@@ -47,7 +47,13 @@ void window_destroy(struct cpu *cpu);
 
 uint32_t window_pgd(const struct cpu *cpu);
 
-/** window_enter - put the view and jump table for the present CPL in force; look at stale pages. Before translated code runs. */
+/**
+ * window_settle - what the guest has announced of its tables takes effect, as far as the present CPL can see it. Before anything is
+ * looked up in a jump table: entries for code that is mapped no more go here.
+ */
+void window_settle(struct cpu *cpu);
+
+/** window_enter - put the view for the present CPL in force. Before translated code runs. */
 void window_enter(struct cpu *cpu);
 
 enum window_result { WINDOW_MAPPED, WINDOW_FAULT, WINDOW_CODE };
