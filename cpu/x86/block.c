@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cpu/x86/block.h"
+#include "cpu/x86/emit.h"
 #include "cpu/x86/jump.h"
 #include "cpu/x86/window.h"
 
@@ -264,6 +265,15 @@ static void drop(struct cpu *cpu, struct block *block)
 		unchain_link(cache, &cache->links[block->incoming]);
 	jump_forget(cpu, block->eip);
 	block->flags |= BLOCK_DEAD;
+}
+
+/* What is overwritten, up to the block's exits, can only be reached through here. */
+void block_end_early(struct cpu *cpu, const struct block *block, unsigned point)
+{
+	struct emit e = { .p = cache_write_at(cpu->cache, block->host + block->points[point].host) };
+
+	emit_mov_imm(&e, H_R8, block->eip + block->points[point].guest);
+	emit_jmp_field(&e, CPU_EXITS + 8 * REASON_NEXT);
 }
 
 void block_drop(struct cpu *cpu, struct block *block)

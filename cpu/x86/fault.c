@@ -65,11 +65,23 @@ static void decode_point(struct cpu *cpu, const struct block *block, unsigned po
 	decode(bytes, 15, insn);
 }
 
+/* The host's instruction at the PC: is it a string instruction? That may have rewritten its own guest bytes by now. */
+static bool at_string(struct cpu *cpu, uint32_t host)
+{
+	const uint8_t *code = cache_write_at(cpu->cache, host);
+
+	while (*code == 0x66 || *code == 0xf2 || *code == 0xf3)
+		code++;
+	return *code >= 0xa4 && *code <= 0xaf;
+}
+
 static void unswap(struct cpu *cpu, const struct block *block, unsigned point, greg_t *regs)
 {
 	struct insn insn;
 	int swapped;
 
+	if (at_string(cpu, (uint32_t)regs[REG_RIP]))
+		return;
 	decode_point(cpu, block, point, &insn);
 	if (address_moves_edi(cpu, &insn))
 		regs[REG_RDI] = regs[REG_R10];
@@ -105,20 +117,17 @@ static void raise_in_guest(struct cpu *cpu, const struct block *block, greg_t *r
 }
 
 /*
- * A write to a page with translated code. If the running block is not among it, the code is dropped and the write goes ahead.
- * If it is, only this instruction may still run as translated: it is run apart (run.c).
+ * A write to a page with translated code: the code is dropped and the write goes ahead. If the running block is among it, the
+ * instruction that writes is the last of it that may run: behind it the block, which nobody can enter any more, gets a way out.
  */
-static bool write_to_code(struct cpu *cpu, const struct block *block, greg_t *regs, uint32_t frame)
+static void write_to_code(struct cpu *cpu, const struct block *block, uint32_t host, uint32_t frame)
 {
-	bool own = !(block->flags & BLOCK_DEAD) && (block->physical >> PAGE_SHIFT == frame || (block->second && block->second == frame));
-	unsigned point = block_point(block, (uint32_t)regs[REG_RIP]);
+	bool own = block->physical >> PAGE_SHIFT == frame || (block->second && block->second == frame);
+	unsigned next = block_point(block, host) + 1;
 
-	if (own) {	/* before its bytes change */
-		unswap(cpu, block, point, regs);
-		leave(cpu, regs, block->eip + block->points[point].guest, REASON_STEP);
-	}
 	block_written(cpu, frame);
-	return own;
+	if (own && next < block->count)
+		block_end_early(cpu, block, next);
 }
 
 /* The instruction has cost a signal. After several, it is translated anew, with a check (soft.h). */
@@ -161,8 +170,7 @@ static void page_fault(struct cpu *cpu, struct block *block, greg_t *regs, uint3
 			raise_in_guest(cpu, block, regs, &fault, true);
 			return;
 		case WINDOW_CODE:
-			if (write_to_code(cpu, block, regs, frame))
-				return;
+			write_to_code(cpu, block, (uint32_t)regs[REG_RIP], frame);
 			break;
 		}
 	}

@@ -228,8 +228,8 @@ static bool after_apart(struct cpu *cpu, uint32_t reason)
 }
 
 /*
- * Run the instruction at EIP in a block of its own that nothing else can reach: it may rewrite the page it stands in, or be
- * single-stepped.
+ * Run the instruction at EIP in a block of its own that nothing else can reach: single-stepped, or with an operand that a checked
+ * access cannot do.
  */
 static bool run_apart(struct cpu *cpu)
 {
@@ -358,9 +358,6 @@ static uint32_t dispatch(struct cpu *cpu, uint32_t reason)
 		return 0;
 	case REASON_SOFT:
 		run_checked(cpu);
-		return 0;
-	case REASON_STEP:
-		run_apart(cpu);
 		return 0;
 	default:
 		return 0;

@@ -44,12 +44,11 @@
 #define REASON_INDIRECT	1	/* jump table missed; eip = target */
 #define REASON_EMULATE	2	/* arg = decoded instruction, eip = where it stands */
 #define REASON_NM	3	/* FPU instruction with TS set; eip = where it stands */
-#define REASON_NEXT	4	/* eip = where to go on; the block ended for no better reason */
+#define REASON_NEXT	4	/* eip = where to go on: the block has rewritten itself */
 #define REASON_SOFT	5	/* a checked access missed: eip = where it stands, arg = address, soft_kind = size | write << 8 */
 #define REASON_COUNT	6
 #define REASON_KICK	8	/* entered with the kick flag up; nothing ran */
 #define REASON_FAULT	9	/* put there by a signal handler, which filled cpu->exit */
-#define REASON_STEP	10	/* put there by a signal handler: run this one instruction apart from its block */
 
 #ifndef __ASSEMBLER__
 
