@@ -112,8 +112,11 @@ static bool masked_store(struct cpu *cpu, const struct insn *insn, struct cpu_fa
 	for (uint32_t i = 0; i < len; i++) {
 		uint32_t address = base + ((cpu->gpr[R_EDI] + i) & 0xffff);
 
-		if (mask[i] & 0x80 && cpu_write(cpu, address, &data[i], 1, cpu->user, fault))
+		if (mask[i] & 0x80 && cpu_write(cpu, address, &data[i], 1, cpu->user, fault)) {
+			if ((address ^ (base + (cpu->gpr[R_EDI] & 0xffff))) < PAGE_SIZE)
+				fault->address = base + (cpu->gpr[R_EDI] & 0xffff);	/* the operand's, not this byte's */
 			return false;
+		}
 	}
 	if (!sse)	/* any MMX instruction makes the x87 stack MMX's */
 		__asm__ volatile("movd %%mm0, %0" : "=r"(unused));
