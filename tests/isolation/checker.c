@@ -8,7 +8,8 @@
  *
  * The argument is an induction. When a block begins, eax-edi and esp hold values below 4 GiB that are the guest's, r15 points to
  * struct cpu and r14 to a jump table. The rules keep it so up to each way out, and on the way no instruction reaches memory but a
- * window, the listed fields of struct cpu, and the jump table; see docs/isolation.md for the rest of the argument.
+ * window, the listed fields of struct cpu, the jump table, and guest RAM behind a check; see docs/isolation.md for the rest of the
+ * argument.
  *
  * One pass in the order of addresses is enough, because inside a block all jumps go forward. The state at a jump is kept until
  * its target is reached, and met there with the state that falls through.
@@ -45,6 +46,9 @@ static const struct {
 	[RULE_EXIT]	= { "exit", "whoever goes on from here expects guest values in guest registers and our constants in r9" },
 	[RULE_DEAD]	= { "dead", "no path leads here, so nothing is known about the registers" },
 	[RULE_END]	= { "end", "code behind the block is not this block's" },
+	[RULE_CHECK]	= { "check", "the check of an access is one sequence, byte for byte; size, tag and the number for C agree in it" },
+	[RULE_ACCESS]	= { "access", "behind a check stands one instruction on [r9] itself, no larger than was checked, which writes only "
+				      "what was checked for writing" },
 };
 
 /* Integer instructions that may be copied, and the few that the translator makes up. None touches memory but by ModRM. */
@@ -74,6 +78,16 @@ static const ZydisISASet set_list[] = {
 
 /* ... without these: they would show the guest the address of the last x87 instruction, which is one of ours. */
 static const ZydisMnemonic unlisted[] = { ZYDIS_MNEMONIC_FNSTENV, ZYDIS_MNEMONIC_FNSAVE, ZYDIS_MNEMONIC_FXSAVE };
+
+/* Behind a check. Not BT and its like: a bit offset in a register leads away from the operand. */
+static const ZydisMnemonic checked_list[] = {
+#define M(name) ZYDIS_MNEMONIC_##name
+	M(ADD), M(OR), M(ADC), M(SBB), M(AND), M(SUB), M(XOR), M(CMP), M(TEST), M(XCHG), M(MOV), M(MOVZX), M(MOVSX),
+	M(INC), M(DEC), M(NOT), M(NEG), M(MUL), M(IMUL), M(DIV), M(IDIV),
+	M(SETB), M(SETBE), M(SETL), M(SETLE), M(SETNB), M(SETNBE), M(SETNL), M(SETNLE),
+	M(SETNO), M(SETNP), M(SETNS), M(SETNZ), M(SETO), M(SETP), M(SETS), M(SETZ),
+#undef M
+};
 
 static const ZydisMnemonic jcc_list[] = {
 	ZYDIS_MNEMONIC_JB, ZYDIS_MNEMONIC_JBE, ZYDIS_MNEMONIC_JL, ZYDIS_MNEMONIC_JLE, ZYDIS_MNEMONIC_JNB, ZYDIS_MNEMONIC_JNBE,
@@ -175,6 +189,8 @@ static bool leave(struct check *c)
 		return refuse(c, RULE_EXIT);
 	if ((reason == REASON_CHAIN || reason == REASON_EMULATE) && kind_of(c, R9) != V_CONST)
 		return refuse(c, RULE_EXIT);
+	if (reason == REASON_SOFT)	/* its numbers belong to a check: check_form[] holds the only jump there */
+		return refuse(c, RULE_EXIT);
 	if (reason != REASON_CHAIN && !kind_is_guests(kind_of(c, R8)))
 		return refuse(c, RULE_EXIT);
 	c->now.reached = false;
@@ -271,10 +287,159 @@ static bool check_registers(struct check *c)
 	return true;
 }
 
+/* --- checked accesses --------------------------------------------------------------------------------------------------------- */
+
+/*
+ * A checked access goes past the window: soft[] in struct cpu turns a guest address into a host address in guest RAM. The check
+ * is a fixed form, compared byte for byte, so what it does can be said once, here, for any 32-bit r8d and any entries that C
+ * may have written.
+ *
+ * Let P be the page of the first byte, at r8d, and Q that of the last, at r8d + size - 1 modulo 2^32.
+ *
+ *	Inside soft[]	The index is P cut to 8 bits, times 16: one of 256 entries.
+ *	P = Q		The tag is compared with Q. C enters a page in the entry of its own number modulo 256 only, so a match
+ *			means Q = P modulo 256. size is 4 at most, so Q is P or P + 1 (modulo 2^20, for an operand that wraps
+ *			from 4 GiB to 0), and P + 1 is another number modulo 256. An empty entry holds 1, which no Q is: its
+ *			low 12 bits are cut off. So all bytes lie in the page of the tag.
+ *	Inside RAM	addend is where the page's frame is in the linear mapping of RAM, minus the page; C writes it after a
+ *			walk that looked at the frame's number. r8 is below 4 GiB, so r9 = addend + r8 is exact, and with it all
+ *			of the operand lies in that one frame.
+ *	Permission	read and write are two tags. C fills the second only after a walk for writing, and a page that may be
+ *			written may be read.
+ *	In time		Entries change in C only, on the processor's own thread and in no signal handler, so not between the
+ *			compare and the load of addend. The instruction behind the check is the only one to use r9.
+ *
+ * No path joins inside the form, as arrive() refuses jumps to what is not the beginning of a judged instruction. A path that
+ * joins behind it brings something else in r9, and then nothing is known of it there.
+ *
+ * A miss leaves for C with the guest's registers - rax is back, and no other has changed - with the address in r8d, EIP in r9d,
+ * and in r10d what was asked of the entry.
+ */
+#define LE32(v) (uint8_t)(v), (uint8_t)((v) >> 8), (uint8_t)((v) >> 16), (uint8_t)((v) >> 24)
+
+static const uint8_t check_form[] = {
+	0x49, 0x89, 0xc3,				/* mov r11, rax */
+	0x9f,						/* lahf */
+	0x0f, 0x90, 0xc0,				/* seto al */
+	0x45, 0x8d, 0x48, 0,				/* lea r9d, [r8 + size - 1] */
+	0x45, 0x89, 0xc2,				/* mov r10d, r8d */
+	0x41, 0xc1, 0xea, 12,				/* shr r10d, 12 */
+	0x45, 0x0f, 0xb6, 0xd2,				/* movzx r10d, r10b */
+	0x41, 0xc1, 0xe2, 4,				/* shl r10d, 4 */
+	0x41, 0x81, 0xe1, LE32(~PAGE_MASK),		/* and r9d, ~0xfff */
+	0x47, 0x3b, 0x8c, 0x17, LE32(CPU_SOFT),		/* cmp r9d, [r15 + r10 + tag] */
+	0x75, 19,					/* jne slow */
+	0x4f, 0x8b, 0x8c, 0x17, LE32(CPU_SOFT + 8),	/* mov r9, [r15 + r10 + addend] */
+	0x4d, 0x01, 0xc1,				/* add r9, r8 */
+	0x04, 0x7f,					/* add al, 0x7f */
+	0x9e,						/* sahf */
+	0x4c, 0x89, 0xd8,				/* mov rax, r11 */
+	0xeb, 25,					/* jmp done */
+	0x04, 0x7f,					/* slow: add al, 0x7f */
+	0x9e,						/* sahf */
+	0x4c, 0x89, 0xd8,				/* mov rax, r11 */
+	0x41, 0xb9, 0, 0, 0, 0,				/* mov r9d, eip */
+	0x41, 0xba, 0, 0, 0, 0,				/* mov r10d, size | write << 8 */
+	0x41, 0xff, 0xa7, LE32(CPU_EXITS + 8 * REASON_SOFT),	/* jmp [r15 + exit] */
+};							/* done: */
+
+/* Where the form has parameters, and the instructions that no other sequence begins with. */
+enum { FORM_BEGINS = 4, FORM_LAST = 10, FORM_TAG = 37, FORM_EIP = 70, FORM_KIND = 76, FORM_SIZE = 87, KIND_WRITE = 1 << 8 };
+
+_Static_assert(sizeof(check_form) == FORM_SIZE, "an instruction is missing");
+_Static_assert(sizeof(((struct cpu *)0)->soft) == 256 * 16 && sizeof(struct soft_entry) == 16 &&
+	       offsetof(struct soft_entry, read) == 0 && offsetof(struct soft_entry, write) == 4 &&
+	       offsetof(struct soft_entry, addend) == 8, "the form reads what is not there");
+
+static bool begins_check(const struct check *c)
+{
+	return c->len - c->at >= FORM_BEGINS && !memcmp(c->code + c->at, check_form, FORM_BEGINS);
+}
+
+static void put32(uint8_t *to, uint32_t v)
+{
+	const uint8_t bytes[] = { LE32(v) };
+
+	memcpy(to, bytes, sizeof(bytes));
+}
+
+/* The form with the parameters that are found in @code; EIP is anything, the others are the few that there may be. */
+static bool same_form(const uint8_t *code, uint32_t size, bool write)
+{
+	uint8_t form[FORM_SIZE];
+
+	memcpy(form, check_form, FORM_SIZE);
+	form[FORM_LAST] = (uint8_t)(size - 1);
+	put32(form + FORM_TAG, CPU_SOFT + (write ? 4 : 0));
+	memcpy(form + FORM_EIP, code + FORM_EIP, 4);
+	put32(form + FORM_KIND, size | (write ? KIND_WRITE : 0));
+	return !memcmp(code, form, FORM_SIZE);
+}
+
+/* The whole of a check at once. Leaves r9 = host address of size bytes. */
+static bool check_form_here(struct check *c)
+{
+	const uint8_t *code = c->code + c->at;
+
+	if (kind_of(c, R9) == V_CHECKED)
+		return refuse(c, RULE_ACCESS);
+	if (c->len - c->at < FORM_SIZE)
+		return refuse(c, RULE_CHECK);
+	if (!state_is_guests(&c->now))		/* it leaves for C on a miss */
+		return refuse(c, RULE_EXIT);
+	if (!kind_is_guests(kind_of(c, R8)))
+		return refuse(c, RULE_VALUE);
+	for (uint32_t size = 1; size <= 4; size *= 2)
+		for (unsigned write = 0; write < 2; write++) {
+			if (!same_form(code, size, write))
+				continue;
+			set(c, R9, V_CHECKED, size | (write ? KIND_WRITE : 0));
+			set(c, R10, V_ANY, 0);
+			set(c, R11, V_ANY, 0);
+			return true;
+		}
+	return refuse(c, RULE_CHECK);
+}
+
+/* [r9], with nothing added, as far as it was checked */
+static bool is_checked(const struct check *c, const ZydisDecodedOperand *op)
+{
+	uint32_t kind = c->now.value[R9].tag;
+
+	return is_based(c, op, ZYDIS_REGISTER_R9) && c->in.raw.modrm.mod == 0 && op->mem.index == ZYDIS_REGISTER_NONE &&
+	       !op->mem.disp.value && op->size && op->size <= (kind & 0xff) * 8 &&
+	       (kind & KIND_WRITE || !(op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE));
+}
+
+/* The one instruction behind a check. */
+static bool check_access(struct check *c)
+{
+	unsigned count = 0;
+
+	if (!among(checked_list, COUNT(checked_list), c->in.mnemonic))
+		return refuse(c, RULE_ACCESS);
+	for (unsigned i = 0; i < c->in.raw.prefix_count; i++)
+		if (!memchr("\x66\x41", c->in.raw.prefixes[i].value, 2))
+			return refuse(c, RULE_ACCESS);
+	for (unsigned i = 0; i < c->in.operand_count; i++) {
+		if (!is_mem(&c->op[i]))
+			continue;
+		if (!is_checked(c, &c->op[i]))
+			return refuse(c, RULE_ACCESS);
+		count++;
+	}
+	if (count != 1)
+		return refuse(c, RULE_ACCESS);
+	set(c, R9, V_ANY, 0);
+	return check_registers(c) && write_registers(c);
+}
+
 static bool check_instruction(struct check *c)
 {
 	if (!check_encoding(c) || !check_prefixes(c))
 		return false;
+	if (kind_of(c, R9) == V_CHECKED)
+		return check_access(c);
 	if (is_branch(c->in.mnemonic))
 		return branch(c);
 	if (c->in.meta.category == ZYDIS_CATEGORY_STRINGOP)
@@ -340,7 +505,15 @@ static bool check_block(struct check *c)
 	while (c->at < c->len) {
 		if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, c->code + c->at, c->len - c->at, &c->in, c->op)))
 			return refuse(c, RULE_DECODE);
-		if (!arrive(c) || !check_instruction(c))
+		if (!arrive(c))
+			return false;
+		if (begins_check(c)) {
+			if (!check_form_here(c))
+				return false;
+			c->at += FORM_SIZE;
+			continue;
+		}
+		if (!check_instruction(c))
 			return false;
 		c->at += c->in.length;
 	}

@@ -18,6 +18,28 @@
 #define EXIT "\x41\xb8\x01\x00\x00\x00\x41\xff\xa7\xe0\x00\x00\x00"
 #define CODE(bytes) (const uint8_t *)(bytes), sizeof(bytes) - 1
 
+/*
+ * The check of an access: r8d = [rbx + 4], then the sequence from mov r11, rax to its end, by the pieces that may go wrong. The
+ * displacements fit pieces of the right length. READ and WRITE are the tags, KIND what C is told.
+ */
+#define ADDRESS_IN_R8 "\x44\x8d\x43\x04"
+#define SAVE "\x49\x89\xc3\x9f\x0f\x90\xc0"
+#define INDEX "\x45\x89\xc2\x41\xc1\xea\x0c\x45\x0f\xb6\xd2\x41\xc1\xe2\x04\x41\x81\xe1\x00\xf0\xff\xff"
+#define RESTORE "\x04\x7f\x9e\x4c\x89\xd8"
+#define READ "\x80\x01\x02\x00"
+#define WRITE "\x84\x01\x02\x00"
+#define ADDEND "\x88\x01\x02\x00"
+#define KIND(size, write) "\x41\xba" size write "\x00\x00"
+#define COMPARE(tag) "\x47\x3b\x8c\x17" tag "\x75\x13"
+#define LOAD(addend) "\x4f\x8b\x8c\x17" addend "\x4d\x01\xc1" RESTORE "\xeb\x19"
+#define MISS(kind) RESTORE "\x41\xb9\x00\x10\x04\x08" kind "\x41\xff\xa7\xe8\x00\x00\x00"
+#define LAST(size_less_1) "\x45\x8d\x48" size_less_1
+#define CHECK(size_less_1, tag, kind) SAVE LAST(size_less_1) INDEX COMPARE(tag) LOAD(ADDEND) MISS(kind)
+#define CHECK_READ4 CHECK("\x03", READ, KIND("\x04", "\x00"))
+#define CHECK_WRITE4 CHECK("\x03", WRITE, KIND("\x04", "\x01"))
+#define CHECK_WRITE1 CHECK("\x00", WRITE, KIND("\x01", "\x01"))
+#define CHECK_READ1 CHECK("\x00", READ, KIND("\x01", "\x00"))
+
 enum { ADDRESS = 0x20000000 };
 
 /* rule: the one that must refuse it, or NULL */
@@ -68,6 +90,20 @@ static const struct example {
 	       "\x0f\x38\xf0\xc1\x0f\x31\x0f\xb1\xc8\x0f\xce\x94" EXIT) },
 	{ NULL, "xlat", CODE("\x44\x0f\xb6\xc0\x65\x67\x42\x8a\x04\x03" EXIT) },
 	{ NULL, "jump to its own start", CODE("\xeb\xfe") },
+	{ NULL, "a checked load", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\x8b\x01" EXIT) },
+	{ NULL, "a checked store", CODE(ADDRESS_IN_R8 CHECK_WRITE4 "\x41\x89\x31" EXIT) },
+	{ NULL, "a checked addition of an immediate", CODE(ADDRESS_IN_R8 CHECK_WRITE4 "\x41\x81\x01\x01\x02\x03\x04" EXIT) },
+	{ NULL, "a checked word", CODE(ADDRESS_IN_R8 CHECK("\x01", WRITE, KIND("\x02", "\x01")) "\x66\x41\xff\x01" EXIT) },
+	{ NULL, "a checked setz", CODE(ADDRESS_IN_R8 CHECK_WRITE1 "\x41\x0f\x94\x01" EXIT) },
+	{ NULL, "a checked movzx", CODE(ADDRESS_IN_R8 CHECK_READ1 "\x41\x0f\xb6\x11" EXIT) },
+	{ NULL, "a checked division", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\xf7\x31" EXIT) },
+	{ NULL, "less than was checked", CODE(ADDRESS_IN_R8 CHECK_WRITE4 "\x41\x88\x01" EXIT) },
+	{ NULL, "read what may be written", CODE(ADDRESS_IN_R8 CHECK_WRITE4 "\x41\x8b\x01" EXIT) },
+	{ NULL, "a checked push", CODE("\x44\x8d\x44\x24\xfc" CHECK_WRITE4 "\x41\x89\x31\x44\x89\xc4" EXIT) },
+	{ NULL, "a checked push of an immediate", CODE("\x44\x8d\x44\x24\xfc" CHECK_WRITE4 "\x41\xc7\x01\x01\x02\x03\x04"
+	       "\x44\x89\xc4" EXIT) },
+	{ NULL, "two checked accesses", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\x8b\x01" ADDRESS_IN_R8 CHECK_WRITE1 "\x41\x88\x01"
+	       EXIT) },
 
 	{ "decode", "an undefined opcode", CODE("\x0f\x04" EXIT) },
 	{ "decode", "cut in the middle", CODE("\x65\x67\x8b") },
@@ -231,7 +267,7 @@ static const struct example {
 	       "\xe3\x06\x4c\x89\xc9\x41\xff\xe3\x4c\x89\xc9\x41\xff\xe3") },
 	{ "indirect", "through guest memory", CODE("\x65\x67\xff\x20") },
 	{ "indirect", "through another field", CODE("\x41\xff\x67\x48") },
-	{ "indirect", "behind the exits", CODE("\x41\xff\xa7\xe8\x00\x00\x00") },
+	{ "indirect", "behind the exits", CODE("\x41\xff\xa7\xf0\x00\x00\x00") },
 	{ "indirect", "between two exits", CODE("\x41\xff\xa7\xc4\x00\x00\x00") },
 	{ "indirect", "an indexed exit", CODE("\x44\x0f\xb7\xc0\x43\xff\xa4\xc7\xc0\x00\x00\x00") },
 	{ "indirect", "through the jump table", CODE("\x41\xff\x66\x08") },
@@ -244,6 +280,81 @@ static const struct example {
 	       "\x41\xff\xa7\xd0\x00\x00\x00") },
 	{ "exit", "no EIP", CODE("\x41\xff\xa7\xe0\x00\x00\x00") },
 	{ "exit", "a string address at its own start", CODE("\x4d\x8b\x47\x30\x4a\x8d\x34\x06\xeb\xf6") },
+	{ "exit", "a miss without a check", CODE(ADDRESS_IN_R8 "\x41\xb9\x00\x10\x04\x08\x41\xba\x04\x00\x00\x00"
+	       "\x41\xff\xa7\xe8\x00\x00\x00") },
+	{ "exit", "a check with a string address about", CODE("\x4d\x8b\x47\x30\x4a\x8d\x34\x06" ADDRESS_IN_R8 CHECK_READ4
+	       "\x41\x8b\x01\x89\xf6" EXIT) },
+	{ "check", "the last byte of another size", CODE(ADDRESS_IN_R8 CHECK("\x00", READ, KIND("\x04", "\x00")) "\x41\x8b\x01" EXIT) },
+	{ "check", "the last byte in front of the first", CODE(ADDRESS_IN_R8 CHECK("\xff", READ, KIND("\x00", "\x00"))
+	       "\x41\x8b\x01" EXIT) },
+	{ "check", "three bytes", CODE(ADDRESS_IN_R8 CHECK("\x02", READ, KIND("\x03", "\x00")) "\x41\x8a\x01" EXIT) },
+	{ "check", "eight bytes", CODE(ADDRESS_IN_R8 CHECK("\x07", READ, KIND("\x08", "\x00")) "\x41\x8b\x01" EXIT) },
+	{ "check", "C is told of another size", CODE(ADDRESS_IN_R8 CHECK("\x03", READ, KIND("\x02", "\x00")) "\x41\x8b\x01" EXIT) },
+	{ "check", "C is told of a read", CODE(ADDRESS_IN_R8 CHECK("\x03", WRITE, KIND("\x04", "\x00")) "\x41\x89\x01" EXIT) },
+	{ "check", "C is told of a write", CODE(ADDRESS_IN_R8 CHECK("\x03", READ, KIND("\x04", "\x01")) "\x41\x89\x01" EXIT) },
+	{ "check", "C is told of something else", CODE(ADDRESS_IN_R8 CHECK("\x03", READ, KIND("\x04", "\x02")) "\x41\x8b\x01" EXIT) },
+	{ "check", "the addend as a tag", CODE(ADDRESS_IN_R8 CHECK("\x03", ADDEND, KIND("\x04", "\x00")) "\x41\x8b\x01" EXIT) },
+	{ "check", "between two tags", CODE(ADDRESS_IN_R8 CHECK("\x03", "\x82\x01\x02\x00", KIND("\x04", "\x00")) "\x41\x8b\x01"
+	       EXIT) },
+	{ "check", "the next entry's tag", CODE(ADDRESS_IN_R8 CHECK("\x03", "\x90\x01\x02\x00", KIND("\x04", "\x00")) "\x41\x8b\x01"
+	       EXIT) },
+	{ "check", "another addend", CODE(ADDRESS_IN_R8 SAVE LAST("\x03") INDEX COMPARE(READ) LOAD("\x98\x01\x02\x00")
+	       MISS(KIND("\x04", "\x00")) "\x41\x8b\x01" EXIT) },
+	{ "check", "no compare", CODE(ADDRESS_IN_R8 SAVE LAST("\x03") INDEX LOAD(ADDEND) MISS(KIND("\x04", "\x00"))
+	       "\x41\x8b\x01" EXIT) },
+	{ "check", "je instead of jne", CODE(ADDRESS_IN_R8 SAVE LAST("\x03") INDEX "\x47\x3b\x8c\x17" READ "\x74\x13" LOAD(ADDEND)
+	       MISS(KIND("\x04", "\x00")) "\x41\x8b\x01" EXIT) },
+	{ "check", "a miss goes on", CODE(ADDRESS_IN_R8 SAVE LAST("\x03") INDEX "\x47\x3b\x8c\x17" READ "\x75\x2c" LOAD(ADDEND)
+	       MISS(KIND("\x04", "\x00")) "\x41\x8b\x01" EXIT) },
+	{ "check", "an index of 20 bits", CODE(ADDRESS_IN_R8 SAVE LAST("\x03") "\x45\x89\xc2\x41\xc1\xea\x0c\x41\xc1\xe2\x04"
+	       "\x41\x81\xe1\x00\xf0\xff\xff" COMPARE(READ) LOAD(ADDEND) MISS(KIND("\x04", "\x00")) "\x41\x8b\x01" EXIT) },
+	{ "check", "an index of 16 bits", CODE(ADDRESS_IN_R8 SAVE LAST("\x03") "\x45\x89\xc2\x41\xc1\xea\x0c\x45\x0f\xb7\xd2"
+	       "\x41\xc1\xe2\x04\x41\x81\xe1\x00\xf0\xff\xff" COMPARE(READ) LOAD(ADDEND) MISS(KIND("\x04", "\x00"))
+	       "\x41\x8b\x01" EXIT) },
+	{ "check", "the index of the last byte", CODE(ADDRESS_IN_R8 SAVE LAST("\x03") "\x45\x89\xca\x41\xc1\xea\x0c"
+	       "\x45\x0f\xb6\xd2\x41\xc1\xe2\x04\x41\x81\xe1\x00\xf0\xff\xff" COMPARE(READ) LOAD(ADDEND) MISS(KIND("\x04", "\x00"))
+	       "\x41\x8b\x01" EXIT) },
+	{ "check", "compared with a part of the page", CODE(ADDRESS_IN_R8 SAVE LAST("\x03") "\x45\x89\xc2\x41\xc1\xea\x0c"
+	       "\x45\x0f\xb6\xd2\x41\xc1\xe2\x04\x41\x81\xe1\x00\xf0\xff\x0f" COMPARE(READ) LOAD(ADDEND)
+	       MISS(KIND("\x04", "\x00")) "\x41\x8b\x01" EXIT) },
+	{ "check", "another exit", CODE(ADDRESS_IN_R8 SAVE LAST("\x03") INDEX COMPARE(READ) LOAD(ADDEND) RESTORE
+	       "\x41\xb9\x00\x10\x04\x08\x41\xba\x04\x00\x00\x00\x41\xff\xa7\xd0\x00\x00\x00\x41\x8b\x01" EXIT) },
+	{ "check", "cut in the middle", CODE(ADDRESS_IN_R8 SAVE LAST("\x03") INDEX) },
+	{ "scratch", "flags and rax not saved", CODE(ADDRESS_IN_R8 LAST("\x03") INDEX COMPARE(READ) LOAD(ADDEND)
+	       MISS(KIND("\x04", "\x00")) "\x41\x8b\x01" EXIT) },
+	{ "value", "a check of an unknown address", CODE(CHECK_READ4 "\x41\x8b\x01" EXIT) },
+	{ "value", "a check of the window's address", CODE("\x4d\x8b\x47\x30" CHECK_READ4 "\x41\x8b\x01" EXIT) },
+	{ "value", "a check of half an address", CODE("\x66\x65\x67\x44\x8b\x00" CHECK_READ4 "\x41\x8b\x01" EXIT) },
+	{ "access", "a store after the read tag", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\x89\x01" EXIT) },
+	{ "access", "an addition after the read tag", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\x01\x01" EXIT) },
+	{ "access", "an exchange after the read tag", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\x87\x01" EXIT) },
+	{ "access", "more than was checked", CODE(ADDRESS_IN_R8 CHECK_READ1 "\x41\x8b\x01" EXIT) },
+	{ "access", "eight bytes where four were checked", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x49\x8b\x01" EXIT) },
+	{ "access", "a vector where four bytes were checked", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\x0f\x28\x01" EXIT) },
+	{ "access", "a displacement", CODE(ADDRESS_IN_R8 CHECK_READ1 "\x41\x8a\x41\x01" EXIT) },
+	{ "access", "a displacement of 0", CODE(ADDRESS_IN_R8 CHECK_READ1 "\x41\x8a\x41\x00" EXIT) },
+	{ "access", "an index", CODE(ADDRESS_IN_R8 CHECK_READ1 "\x41\x8a\x04\x09" EXIT) },
+	{ "windowed", "32 bits of a checked address", CODE(ADDRESS_IN_R8 CHECK_READ1 "\x67\x41\x8a\x01" EXIT) },
+	{ "access", "in the window", CODE(ADDRESS_IN_R8 CHECK_READ1 "\x65\x67\x41\x8a\x01" EXIT) },
+	{ "access", "lock", CODE(ADDRESS_IN_R8 CHECK_WRITE4 "\xf0\x41\x01\x01" EXIT) },
+	{ "access", "a bit test, which goes elsewhere", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\x0f\xa3\x01" EXIT) },
+	{ "access", "a scratch register stored", CODE(ADDRESS_IN_R8 CHECK_WRITE4 "\x45\x89\x19" EXIT) },
+	{ "access", "another register's address", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\x8b\x00" EXIT) },
+	{ "access", "no access", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x89\xc0" EXIT) },
+	{ "access", "r9 copied", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x44\x89\xc8" EXIT) },
+	{ "access", "r9 moved by lea", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x4d\x8d\x09\x41\x8b\x01" EXIT) },
+	{ "access", "a jump in between", CODE(ADDRESS_IN_R8 CHECK_READ4 "\xeb\x00\x41\x8b\x01" EXIT) },
+	{ "access", "a string instruction", CODE(ADDRESS_IN_R8 CHECK_READ4 "\xa4" EXIT) },
+	{ "access", "a check behind a check", CODE(ADDRESS_IN_R8 CHECK_WRITE4 CHECK_READ4 "\x41\x8b\x01" EXIT) },
+	{ "listed", "a segment register loaded", CODE(ADDRESS_IN_R8 CHECK("\x01", READ, KIND("\x02", "\x00")) "\x41\x8e\x19" EXIT) },
+	{ "memory", "r9 twice", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\x8b\x01\x41\x03\x01" EXIT) },
+	{ "memory", "r9 without a check", CODE("\x41\x8b\x01" EXIT) },
+	{ "value", "r9 shown later", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\x8b\x01\x44\x89\xc8" EXIT) },
+	{ "value", "the entry's place shown", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\x8b\x01\x44\x89\xd0" EXIT) },
+	{ "field", "an entry read on the way", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\x8b\x01\x4f\x8b\x8c\x17" ADDEND EXIT) },
+	{ "memory", "a jump around the check", CODE(ADDRESS_IN_R8 "\x75\x57" CHECK_READ4 "\x41\x8b\x01" EXIT) },
+	{ "target", "a jump into the check", CODE(ADDRESS_IN_R8 "\x75\x2b" CHECK_READ4 "\x41\x8b\x01" EXIT) },
+	{ "end", "nothing behind the check", CODE(ADDRESS_IN_R8 CHECK_READ4) },
 	{ "dead", "behind a jump", CODE("\x41\xb9\x01\x00\x00\x00\x41\xff\xa7\xc0\x00\x00\x00" EXIT) },
 	{ "end", "falls out", CODE("\xb8\x01\x00\x00\x00") },
 	{ "end", "empty", CODE("") },
@@ -298,6 +409,27 @@ static void refuses_every_beginning(void **state)
 			assert_false(isolation_check(examples[i].code, len, ADDRESS, why, sizeof(why)));
 }
 
+/* A store behind a check, but for one byte. */
+static bool accepts_changed(unsigned at, unsigned change)
+{
+	uint8_t code[] = ADDRESS_IN_R8 CHECK_WRITE4 "\x41\x89\x31" EXIT;
+	char why[512];
+
+	code[at] ^= (uint8_t)change;
+	return isolation_check(code, sizeof(code) - 1, ADDRESS, why, sizeof(why));
+}
+
+/* A check has no byte that could be another, but for EIP. */
+static void refuses_every_other_check(void **state)
+{
+	enum { BEGIN = 4, EIP_AT = BEGIN + 70, END = BEGIN + 87 };
+
+	assert_true(accepts_changed(BEGIN, 0));
+	for (unsigned at = BEGIN; at < END; at++)
+		for (unsigned change = 1; change < 256; change++)
+			assert_int_equal(accepts_changed(at, change), at >= EIP_AT && at < EIP_AT + 4);
+}
+
 /* A verdict names the instruction, where it is, and the reason. */
 static void explains(void **state)
 {
@@ -316,6 +448,7 @@ int main(void)
 		cmocka_unit_test(accepts_what_the_translator_makes),
 		cmocka_unit_test(refuses_what_breaks_a_rule),
 		cmocka_unit_test(refuses_every_beginning),
+		cmocka_unit_test(refuses_every_other_check),
 		cmocka_unit_test(explains),
 	};
 

@@ -33,6 +33,7 @@ enum kind {
 	V_STRING,	/* window + a guest address */
 	V_SPENT,	/* what a string instruction left of that */
 	V_BASE_AT,	/* where a segment's base is, relative to r15 */
+	V_CHECKED,	/* in guest RAM: what a check leaves in r9 for the next instruction; tag: size | write << 8 */
 };
 
 struct value {
