@@ -267,7 +267,10 @@ static void drop(struct cpu *cpu, struct block *block)
 	block->flags |= BLOCK_DEAD;
 }
 
-/* What is overwritten, up to the block's exits, can only be reached through here. */
+/*
+ * What is overwritten, up to the block's exits, can only be reached through here. There is room: behind the instruction's own
+ * code stands at least one way out of the block, and the shortest, a jump and its exit, is longer than this.
+ */
 void block_end_early(struct cpu *cpu, const struct block *block, unsigned point)
 {
 	struct emit e = { .p = cache_write_at(cpu->cache, block->host + block->points[point].host) };

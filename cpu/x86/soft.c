@@ -36,8 +36,9 @@ void soft_destroy(struct cpu *cpu)
 
 void soft_flush_entries(struct cpu *cpu)
 {
+	/* The addend stays: a check reads it after the tag, and never with anything in between, but it need not rest on that. */
 	for (unsigned i = 0; i < cpu->soft_count; i++)
-		cpu->soft[cpu->soft_log[i]] = (struct soft_entry){ .read = NO_TAG, .write = NO_TAG };
+		cpu->soft[cpu->soft_log[i]].read = cpu->soft[cpu->soft_log[i]].write = NO_TAG;
 	cpu->soft_count = 0;
 }
 
