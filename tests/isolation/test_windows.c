@@ -109,6 +109,7 @@ static void check_windows(bool settled)
 	if (settled) {
 		cpu_flush_all(g->cpu);
 		guest_mode(g, true, false);
+		window_settle(g->cpu);
 		window_enter(g->cpu);
 	}
 	read_mappings();
