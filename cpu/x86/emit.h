@@ -62,36 +62,36 @@ static inline void emit_rex(struct emit *e, unsigned wide, unsigned reg, unsigne
 		emit8(e, (uint8_t)(0x40 | rex));
 }
 
+/* mov between a register and [r15 + field]: opcode 8b loads, 89 stores */
+static inline void emit_field(struct emit *e, unsigned wide, uint8_t opcode, unsigned reg, unsigned field)
+{
+	emit_rex(e, wide, reg, 0, H_R15);
+	emit8(e, opcode);
+	emit_modrm_disp(e, reg, H_R15, (int32_t)field);
+}
+
 /* mov reg32, [r15 + field] */
 static inline void emit_load_field(struct emit *e, unsigned reg, unsigned field)
 {
-	emit_rex(e, 0, reg, 0, H_R15);
-	emit8(e, 0x8b);
-	emit_modrm_disp(e, reg, H_R15, (int32_t)field);
+	emit_field(e, 0, 0x8b, reg, field);
 }
 
 /* mov reg64, [r15 + field] */
 static inline void emit_load_field64(struct emit *e, unsigned reg, unsigned field)
 {
-	emit_rex(e, 1, reg, 0, H_R15);
-	emit8(e, 0x8b);
-	emit_modrm_disp(e, reg, H_R15, (int32_t)field);
+	emit_field(e, 1, 0x8b, reg, field);
 }
 
 /* mov [r15 + field], reg32 */
 static inline void emit_store_field(struct emit *e, unsigned field, unsigned reg)
 {
-	emit_rex(e, 0, reg, 0, H_R15);
-	emit8(e, 0x89);
-	emit_modrm_disp(e, reg, H_R15, (int32_t)field);
+	emit_field(e, 0, 0x89, reg, field);
 }
 
 /* mov [r15 + field], reg64 */
 static inline void emit_store_field64(struct emit *e, unsigned field, unsigned reg)
 {
-	emit_rex(e, 1, reg, 0, H_R15);
-	emit8(e, 0x89);
-	emit_modrm_disp(e, reg, H_R15, (int32_t)field);
+	emit_field(e, 1, 0x89, reg, field);
 }
 
 /* mov dst, src: whole 64-bit registers */

@@ -108,7 +108,6 @@ struct cpu {
 	uint8_t cpl;
 	bool segmented;			/* CS, DS, ES or SS is not flat */
 	bool irq_pending;
-	bool running;			/* inside glue_enter(): signals may interrupt translated code */
 	bool fpu_released;
 
 	const struct cpu_ops *ops;
