@@ -294,6 +294,21 @@ static int tell(struct session *s, const struct outcome *out)
 	return STATUS_OK;
 }
 
+/* What no machine has taken over, because there is none. */
+static void close_backends(struct session *s)
+{
+	for (unsigned int i = 0; i < DISKS_MAX; i++)
+		if (s->disks[i])
+			s->disks[i]->ops->close(s->disks[i]);
+	for (unsigned int i = 0; i < NETS_MAX; i++)
+		if (s->nets[i])
+			s->nets[i]->ops->close(s->nets[i]);
+	if (s->devices.entropy)
+		s->devices.entropy->ops->close(s->devices.entropy);
+	if (s->devices.console)
+		s->devices.console->ops->close(s->devices.console);
+}
+
 static void tear_down(struct session *s)
 {
 	/* Backends are closed with the machine, and need a loop that stands still. */
@@ -301,6 +316,8 @@ static void tear_down(struct session *s)
 		loop_stop(s->loop);
 	if (s->machine)
 		s->machine->ops->destroy(s->machine);
+	else
+		close_backends(s);
 	tty_release();
 	if (s->loop)
 		loop_destroy(s->loop);

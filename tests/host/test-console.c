@@ -416,9 +416,13 @@ static int setup_terminal(void **state)
 	if (!child) {
 		/* ASan's own handlers would keep us from seeing ours. */
 		static const int crashes[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+		static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
 		for (unsigned int i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
 			signal(crashes[i], SIG_DFL);
+		/* What a nohup around the tests ignores would stay ignored. */
+		for (unsigned int i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+			signal(ends[i], SIG_DFL);
 		setsid();
 		fd = open(name, O_RDWR);
 		for (int i = 0; i < 3; i++)

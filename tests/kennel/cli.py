@@ -117,8 +117,16 @@ def options():
 
 
 def thread_states(pid):
+    """What the kernel says of each thread; one that ends meanwhile is left out."""
     tasks = f'/proc/{pid}/task'
-    return [open(f'{tasks}/{task}/status').read() for task in os.listdir(tasks)]
+    states = []
+    for task in os.listdir(tasks):
+        try:
+            with open(f'{tasks}/{task}/status') as f:
+                states.append(f.read())
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return states
 
 
 def disks(tmp):
