@@ -19,6 +19,7 @@
 #include "pair.h"
 
 #define RUN_NS		UINT64_C(500000000)
+#define RUN_BUFFERS	1000	/* at least, however busy the machine is */
 #define LOST_NS		UINT64_C(5000000000)
 
 static uint64_t now(void)
@@ -119,9 +120,7 @@ static void run_race(uint32_t num, uint64_t features, bool toggle)
 	r.p->opaque = &r;
 	r.p->on_kick = on_kick;
 	pthread_create(&thread, NULL, device_thread, &r);
-	while (now() < end || under_way) {
-		bool add = now() < end;
-
+	for (bool add = true; add || under_way; add = now() < end || buffers < RUN_BUFFERS) {
 		seed = seed * 1664525 + 1013904223;
 		for (uint32_t batch = 1 + (seed >> 16) % num; add && batch; batch--) {
 			if (virtio_add_outbuf(r.p->vq, &sg, 1, &used[next++ % 256]) < 0)
@@ -150,7 +149,6 @@ static void run_race(uint32_t num, uint64_t features, bool toggle)
 	pthread_join(thread, NULL);
 	assert_false(r.device_lost);
 	assert_null(r.p->dev.broken);
-	assert_true(buffers > 1000);
 	pair_destroy(r.p);
 }
 
