@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "cpu/x86/block.h"
+#include "cpu/x86/codepage.h"
 #include "cpu/x86/emit.h"
 #include "cpu/x86/jump.h"
-#include "cpu/x86/window.h"
 
 enum { BLOCK_HOST_MAX = 16384, BLOCK_NOTES_MAX = 16384, BLOCK_LINKS_MAX = 8 };
 
@@ -176,7 +176,7 @@ static void enter_frame(struct cpu *cpu, struct block *block, unsigned which, ui
 	frame->blocks = block_index(cpu->cache, block) << 1 | which;
 	if (!frame->code && !frame->mixed) {
 		frame->code = 1;
-		window_protect_frame(cpu, number);
+		codepage_protect(cpu, number);
 	}
 }
 

@@ -8,6 +8,7 @@
 #include "cpu/x86/mmu.h"
 
 #include "cpu/x86/block.h"
+#include "cpu/x86/codepage.h"
 #include "cpu/x86/copy.h"
 #include "cpu/x86/window.h"
 
@@ -105,7 +106,7 @@ int mmu_fetch(struct cpu *cpu, uint32_t linear, uint32_t *physical, bool *known,
 	if (vector)
 		return vector;
 	*physical = (pte & PTE_FRAME) | (linear & PAGE_MASK);
-	noted = window_note_code(cpu, linear, pte);
+	noted = codepage_note(cpu, linear, pte);
 	if (known)
 		*known = noted;
 	return 0;

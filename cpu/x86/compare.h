@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * compare.h - views and jump tables made to obey the guest's page tables again.
+ *
+ * What the tables forbid is taken away, nothing is added. That is what a TLB flush or a return to an old address space costs.
+ */
+#ifndef KENNEL_CPU_X86_COMPARE_H
+#define KENNEL_CPU_X86_COMPARE_H
+
+#include "cpu/x86/maps.h"
+
+/*
+ * Which views to look at. The user's is only looked at by user code: it is put right just before that runs again, which for a
+ * process that is being torn down is never.
+ */
+enum { LOOK_KERNEL = 1 << VIEW_KERNEL, LOOK_USER = 1 << VIEW_USER, LOOK_BOTH = LOOK_KERNEL | LOOK_USER };
+
+/** compare_page - one page of a slot. @batches: what is to be done then, see batches_finish(). */
+void compare_page(struct cpu *cpu, struct slot *slot, uint32_t page, unsigned look, struct batches *batches);
+/** compare_range - all that the shadow tables from @first up to, not including, @last know of. */
+void compare_range(struct cpu *cpu, struct slot *slot, uint32_t first, uint32_t last, unsigned look);
+/** compare_user - the user half's kernel view now, its user view before user code runs. */
+void compare_user(struct cpu *cpu, struct slot *slot);
+void compare_kernel(struct cpu *cpu, struct slot *slot);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* fill.c - what the tables allow appears in a view. See fill.h. */
+#include <sys/mman.h>
+
+#include "cpu/x86/fill.h"
+
+#include "cpu/x86/block.h"
+#include "cpu/x86/codepage.h"
+#include "cpu/x86/compare.h"
+#include "cpu/x86/half.h"
+#include "cpu/x86/maps.h"
+
+enum { RUN_USER = 16, RUN_KERNEL = 16384 };
+
+/* The state a page gets in a view when mapped for an access that the tables allow. */
+static enum page_state wanted_state(const struct cpu *cpu, uint32_t pte)
+{
+	return (pte & (PTE_RW | PTE_D)) == (PTE_RW | PTE_D) && !cpu->frames[pte >> PAGE_SHIFT].code ? PAGE_WRITE : PAGE_READ;
+}
+
+/* Could @page be mapped along with @first, @distance pages away, by the same call? */
+static bool joins_run(const struct cpu *cpu, enum view view, uint32_t page, uint32_t first_pte, int distance, enum page_state state)
+{
+	uint32_t pte = mmu_peek(cpu, cpu->slot->pgd, page << PAGE_SHIFT);
+
+	return pte & PTE_A && (pte & PTE_FRAME) == (first_pte & PTE_FRAME) + (uint32_t)distance * PAGE_SIZE &&
+	       wanted_state(cpu, pte) == state && (view == VIEW_KERNEL || pte & PTE_US) && !shadow_get(&cpu->slot->shadow, page);
+}
+
+static void note_mapped(struct cpu *cpu, enum view view, uint32_t page, uint32_t frame, enum page_state state)
+{
+	uint32_t entry = shadow_get(&cpu->slot->shadow, page);
+
+	if (shadow_frame(entry) != frame)
+		entry = frame << PAGE_SHIFT;
+	shadow_set(&cpu->slot->shadow, page, shadow_with(entry, view, state));
+	if (state == PAGE_WRITE)
+		codepage_note_writer(cpu, cpu->slot, page, frame);
+}
+
+void fill_drop_other_frame(struct cpu *cpu, uint32_t page, uint32_t pte)
+{
+	struct batches batches = { 0 };
+	uint32_t entry = shadow_get(&cpu->slot->shadow, page);
+
+	if (!entry || !((entry ^ pte) & PTE_FRAME))
+		return;
+	compare_page(cpu, cpu->slot, page, LOOK_BOTH, &batches);
+	batches_finish(cpu, &batches);
+	shadow_set(&cpu->slot->shadow, page, 0);
+}
+
+static void map_run(struct cpu *cpu, enum view view, uint32_t page, uint32_t pte, enum page_state state)
+{
+	bool kernel = in_kernel_half(cpu, page);
+	int most = kernel ? RUN_KERNEL : RUN_USER, before = 0, after = 1;
+	uint32_t limit = kernel ? 1u << 20 : kernel_page(cpu);
+	uint32_t first;
+
+	if (cpu->slot->pgd == MMU_LINEAR)
+		most = RUN_KERNEL;
+	while (after < most && page + (uint32_t)after < limit && joins_run(cpu, view, page + (uint32_t)after, pte, after, state))
+		after++;
+	while (before < most && page - (uint32_t)before > (kernel ? kernel_page(cpu) : 0) &&
+	       joins_run(cpu, view, page - (uint32_t)before - 1, pte, -before - 1, state))
+		before++;
+	first = page - (uint32_t)before;
+	if (mmap(cpu->slot->view[view] + ((size_t)first << PAGE_SHIFT), (size_t)(before + after) << PAGE_SHIFT, maps_prot(state),
+		 MAP_SHARED | MAP_FIXED | (before + after <= RUN_USER * 2 ? MAP_POPULATE : 0), cpu->ram.fd,
+		 (off_t)((pte & PTE_FRAME) - ((uint32_t)before << PAGE_SHIFT))) == MAP_FAILED) {
+		maps_hide(cpu->slot->view[view] + ((size_t)first << PAGE_SHIFT), (size_t)(before + after) << PAGE_SHIFT);
+		slots_make_room(cpu);	/* and the guest faults again */
+		return;
+	}
+	for (int i = -before; i < after; i++)
+		note_mapped(cpu, view, page + (uint32_t)i, (pte >> PAGE_SHIFT) + (uint32_t)i, state);
+	slots_count_maps(cpu, 2);
+}
+
+void fill_page(struct cpu *cpu, enum view view, uint32_t page, uint32_t pte)
+{
+	enum page_state state = wanted_state(cpu, pte);
+	uint32_t entry;
+
+	fill_drop_other_frame(cpu, page, pte);
+	entry = shadow_get(&cpu->slot->shadow, page);
+	if (shadow_state(entry, view) != PAGE_NONE) {
+		maps_protect(cpu, cpu->slot, cpu->slot->view[view] + ((size_t)page << PAGE_SHIFT), PAGE_SIZE, maps_prot(state));
+		note_mapped(cpu, view, page, pte >> PAGE_SHIFT, state);
+		return;
+	}
+	map_run(cpu, view, page, pte, state);
+}
+
+void fill_awaited(struct cpu *cpu)
+{
+	uint32_t pte = mmu_peek(cpu, cpu->slot->pgd, cpu->fault_page << PAGE_SHIFT);
+	bool usable = pte & PTE_A && (!cpu->fault_write || (pte & (PTE_RW | PTE_D)) == (PTE_RW | PTE_D)) &&
+		      (!cpu->fault_user || pte & PTE_US) && !(cpu->fault_write && cpu->frames[pte >> PAGE_SHIFT].code);
+
+	if (usable)
+		fill_page(cpu, cpu->fault_user ? VIEW_USER : VIEW_KERNEL, cpu->fault_page, pte);
+	cpu->fault_page = ~0u;
+}
