@@ -61,6 +61,7 @@ struct cpu *cpu_create(const struct cpu_config *config, const char **error)
 	cpu->opaque = config->opaque;
 	cpu->inspect = config->inspect;
 	cpu->ram = config->ram;
+	cpu->system_mode = config->system;
 	cpu->kernel_base = ~PAGE_MASK;
 	cpu->thread = (int)syscall(SYS_gettid);
 	cpu->exits[REASON_CHAIN] = (void *)glue_exit_chain;
@@ -114,13 +115,14 @@ void cpu_set_eip(struct cpu *cpu, uint32_t eip)
 
 uint32_t cpu_eflags(const struct cpu *cpu)
 {
-	return (uint32_t)(cpu->flags & FLAGS_ARITHMETIC) | cpu->system_flags | 2;
+	return (uint32_t)(cpu->flags & FLAGS_ARITHMETIC) | cpu->system_flags | cpu->interrupt_flag | 2;
 }
 
 void cpu_set_eflags(struct cpu *cpu, uint32_t eflags)
 {
 	cpu->flags = (eflags & FLAGS_ARITHMETIC) | FLAG_IF | 2;
 	cpu->system_flags = eflags & FLAGS_SYSTEM;
+	cpu->interrupt_flag = eflags & FLAG_IF;
 }
 
 unsigned cpu_cpl(const struct cpu *cpu)

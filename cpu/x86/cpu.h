@@ -35,7 +35,7 @@ enum {
 };
 
 /* Page-fault error code. */
-enum { PF_PRESENT = 1, PF_WRITE = 2, PF_USER = 4 };
+enum { PF_PRESENT = 1, PF_WRITE = 2, PF_USER = 4, PF_RESERVED = 8, PF_FETCH = 16 };
 
 /* The visible and the hidden part of a segment register. */
 struct segment {
@@ -53,6 +53,7 @@ enum cpu_exit_kind {
 	EXIT_PRIVILEGED,/* an instruction CPL does not allow: machine emulates .insn or turns it into #GP(0); EIP is at it */
 	EXIT_HALT,	/* HLT at CPL 0; EIP is after it */
 	EXIT_IO,	/* IN/OUT at a CPL that allows it: decoded in .insn; EIP is at it */
+	EXIT_SHUTDOWN,	/* system only: a triple fault; .vector, .error, .address are the first fault's, .eip where it happened */
 };
 
 struct insn;
@@ -66,6 +67,9 @@ struct cpu_exit {
 	const struct insn *insn;/* EXIT_PRIVILEGED, EXIT_IO: valid until the next cpu_run() */
 };
 
+/* An exception: .address for #PF. */
+struct cpu_fault { uint32_t vector, error, address; };
+
 /* Guest-physical memory: one memfd, mapped once, linear. The caller owns it. */
 struct cpu_ram {
 	int fd;
@@ -75,7 +79,7 @@ struct cpu_ram {
 
 struct cpu;
 
-/* What a processor asks of its machine. Called on the processor's thread. */
+/* What a processor asks of its machine. Called on the processor's thread. The first, second and fourth: not with cpu_config.system. */
 struct cpu_ops {
 	/* Fetch the descriptor of a selector (TI and index bits; RPL ignored). false = outside its table. */
 	bool (*descriptor)(void *opaque, uint32_t selector, uint32_t *low, uint32_t *high);
@@ -85,6 +89,14 @@ struct cpu_ops {
 	void (*cpuid)(void *opaque, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 	/* Guest broke its contract in a way no exception expresses (a page table outside memory, say). */
 	void (*broken)(void *opaque, const char *what, uint32_t value);
+
+	/* The rest is for cpu_config.system. None of them is called with the guest's x87 and SSE registers out of the way. */
+	/* IN, OUT, INS, OUTS: one access of @size 1, 2 or 4 bytes. */
+	void (*io)(void *opaque, uint32_t port, unsigned size, bool write, uint32_t *value);
+	/* RDMSR, WRMSR of a register that the processor does not have itself. false = #GP(0). */
+	bool (*msr)(void *opaque, uint32_t index, bool write, uint64_t *value);
+	/* INTA: irq_pending is set and an interrupt may be delivered. The vector, or -1 if there is none after all (which clears irq_pending). */
+	int (*interrupt)(void *opaque);
 };
 
 struct cpu_config {
@@ -93,6 +105,12 @@ struct cpu_config {
 	void *opaque;
 	unsigned slots;		/* address spaces kept in windows; 0 = default */
 	size_t code_cache;	/* bytes of translated code; 0 = default */
+	/*
+	 * The guest runs in ring 0 with privileged state of its own (struct cpu_system). Exceptions and interrupts of all kinds go
+	 * through the IDT and the TSS in guest memory, and cpu_run() returns only EXIT_KICK, EXIT_HALT and EXIT_SHUTDOWN. Without it the
+	 * machine is asked about all of that.
+	 */
+	bool system;
 	/*
 	 * Called with every finished block of host code, before it first runs: @code holds @len bytes that will run at @address,
 	 * translated from guest code at @eip. For tests; may be NULL. Must not use vector registers (or must save them).
@@ -127,14 +145,31 @@ unsigned cpu_cpl(const struct cpu *cpu);
 const struct segment *cpu_segment(const struct cpu *cpu, unsigned s);
 /** cpu_set_segment - set visible and hidden part without any check. CS.RPL (or SS.DPL for @s == S_CS) becomes CPL: the low two bits of sel. */
 void cpu_set_segment(struct cpu *cpu, unsigned s, const struct segment *seg);
-/** cpu_load_segment - load as MOV to a segment register would, through ops->descriptor. Returns 0 or the vector that it raises, with *error. */
-int cpu_load_segment(struct cpu *cpu, unsigned s, uint32_t selector, uint32_t *error);
+/** cpu_load_segment - load as MOV to a segment register would. Returns 0, or the vector that it raises with *fault filled. */
+int cpu_load_segment(struct cpu *cpu, unsigned s, uint32_t selector, struct cpu_fault *fault);
 /** cpu_descriptor_changed - ops->descriptor() gives something else for @selector (RPL ignored) from now on. Registers that hold it keep
  * their hidden part until they are loaded again, as on hardware. */
 void cpu_descriptor_changed(struct cpu *cpu, uint32_t selector);
 void cpu_set_ts(struct cpu *cpu, bool ts);	/* CR0.TS: FPU instructions raise #NM */
-/** cpu_set_irq_pending - an interrupt waits that could not be delivered: come back (EXIT_KICK) soon after ops->interruptible() turns true. */
+/**
+ * cpu_set_irq_pending - an interrupt waits that could not be delivered: come back (EXIT_KICK) soon after ops->interruptible() turns true
+ * With cpu_config.system: the level of the interrupt controller's output. ops->interrupt() is called when IF allows it.
+ */
 void cpu_set_irq_pending(struct cpu *cpu, bool pending);
+
+/* Privileged state, with cpu_config.system. */
+struct cpu_system {
+	uint32_t cr0, cr2, cr3, cr4;
+	uint32_t dr[8];			/* kept, but there are no breakpoints: only DR6.BS is ever set */
+	uint64_t efer;
+	struct { uint32_t base, limit; } gdt, idt;
+	struct segment ldt, tr;
+	uint32_t sysenter_cs, sysenter_esp, sysenter_eip;
+};
+
+/** cpu_system - readable any time, NULL without cpu_config.system. A machine writes it before the first cpu_run() and calls cpu_system_changed(). */
+struct cpu_system *cpu_system(struct cpu *cpu);
+void cpu_system_changed(struct cpu *cpu);
 
 /*
  * Address spaces.
@@ -143,6 +178,17 @@ void cpu_set_irq_pending(struct cpu *cpu, bool pending);
 void cpu_set_linear(struct cpu *cpu, uint32_t limit);
 /** cpu_set_pgd - two-level paging from the page directory at guest-physical @pgd; a new or stale space is compared, not rebuilt. */
 void cpu_set_pgd(struct cpu *cpu, uint32_t pgd);
+/*
+ * cpu_set_paging - what CR0, CR3, CR4 and EFER say of paging (with cpu_config.system, the processor does this itself)
+ * The same again is a TLB flush of pages that are not global.
+ */
+enum cpu_paging_mode { PAGING_OFF, PAGING_32, PAGING_PAE };
+struct cpu_paging {
+	enum cpu_paging_mode mode;
+	uint32_t root;		/* CR3 */
+	bool wp, pse, nx;	/* CR0.WP, CR4.PSE, EFER.NXE */
+};
+void cpu_set_paging(struct cpu *cpu, const struct cpu_paging *paging);
 /** cpu_set_kernel_base - linear addresses from here up are the same in every address space. */
 void cpu_set_kernel_base(struct cpu *cpu, uint32_t base);
 /** cpu_flush_page - the entry of @address in the tables at @pgd may have changed (TLB contract: memory is authoritative). */
@@ -155,7 +201,6 @@ void cpu_flush_all(struct cpu *cpu);
  * Guest memory by linear address, as code at the given privilege would touch it (A and D bits set, translated code dropped on
  * writes). Returns 0, or TRAP_PF with *error and *address set; nothing is written unless all of it can be.
  */
-struct cpu_fault { uint32_t vector, error, address; };
 int cpu_read(struct cpu *cpu, uint32_t address, void *buf, uint32_t len, bool user, struct cpu_fault *fault);
 int cpu_write(struct cpu *cpu, uint32_t address, const void *buf, uint32_t len, bool user, struct cpu_fault *fault);
 /** cpu_dirty - guest-physical memory was or is about to be written from outside (a device, a loader): drop code translated from it. */

@@ -66,10 +66,9 @@ bool emulate_mov_from_seg(struct emulation *e)
 
 static bool load_segment(struct emulation *e, unsigned seg, uint32_t selector)
 {
-	uint32_t error = 0;
-	int vector = cpu_load_segment(e->cpu, seg, selector, &error);
+	struct cpu_fault fault;
 
-	return !vector || emulate_fault(e, (uint32_t)vector, error);
+	return !cpu_load_segment(e->cpu, seg, selector, &fault) || emulate_raise(e, &fault);
 }
 
 bool emulate_mov_to_seg(struct emulation *e)

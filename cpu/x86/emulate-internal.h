@@ -57,6 +57,8 @@ static inline bool selector_null(uint32_t selector)
 bool emulate_exit(struct emulation *e, enum cpu_exit_kind kind);
 /** emulate_fault - raise exception @vector with @error (0 where there is none); always false */
 bool emulate_fault(struct emulation *e, uint32_t vector, uint32_t error);
+/** emulate_raise - raise what @fault describes; always false */
+bool emulate_raise(struct emulation *e, const struct cpu_fault *fault);
 /** emulate_done - EIP to the next instruction; always true */
 bool emulate_done(struct emulation *e);
 /** emulate_change_flags - copy the bits of @mask from @value into EFLAGS */

@@ -39,20 +39,13 @@ static bool linearize(struct emulation *e, unsigned seg, uint32_t *offset, uint3
 	return true;
 }
 
-static bool page_fault(struct emulation *e, const struct cpu_fault *fault)
-{
-	emulate_fault(e, fault->vector, fault->error);
-	e->exit->address = fault->address;
-	return false;
-}
-
 bool emulate_read(struct emulation *e, unsigned seg, uint32_t offset, void *buf, uint32_t len)
 {
 	struct cpu_fault fault;
 
 	if (!linearize(e, seg, &offset, len, false))
 		return false;
-	return !cpu_read(e->cpu, offset, buf, len, e->cpl == 3, &fault) || page_fault(e, &fault);
+	return !cpu_read(e->cpu, offset, buf, len, e->cpl == 3, &fault) || emulate_raise(e, &fault);
 }
 
 bool emulate_write(struct emulation *e, unsigned seg, uint32_t offset, const void *buf, uint32_t len)
@@ -61,7 +54,7 @@ bool emulate_write(struct emulation *e, unsigned seg, uint32_t offset, const voi
 
 	if (!linearize(e, seg, &offset, len, true))
 		return false;
-	return !cpu_write(e->cpu, offset, buf, len, e->cpl == 3, &fault) || page_fault(e, &fault);
+	return !cpu_write(e->cpu, offset, buf, len, e->cpl == 3, &fault) || emulate_raise(e, &fault);
 }
 
 bool emulate_load(struct emulation *e, unsigned seg, uint32_t offset, unsigned size, uint32_t *value)

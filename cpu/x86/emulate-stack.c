@@ -236,14 +236,13 @@ bool emulate_push_seg(struct emulation *e)
 bool emulate_pop_seg(struct emulation *e)
 {
 	unsigned size = e->insn->opsize;
-	uint32_t esp = emulate_esp_plus(e, size), selector, error = 0;
-	int vector;
+	uint32_t esp = emulate_esp_plus(e, size), selector;
+	struct cpu_fault fault;
 
 	if (!emulate_peek(e, 0, &selector, 1, size))
 		return false;
-	vector = cpu_load_segment(e->cpu, e->insn->reg, selector & 0xffff, &error);
-	if (vector)
-		return emulate_fault(e, (uint32_t)vector, error);
+	if (cpu_load_segment(e->cpu, e->insn->reg, selector & 0xffff, &fault))
+		return emulate_raise(e, &fault);
 	e->gpr[R_ESP] = esp;
 	return emulate_done(e);
 }

@@ -34,6 +34,13 @@ bool emulate_fault(struct emulation *e, uint32_t vector, uint32_t error)
 	return false;
 }
 
+bool emulate_raise(struct emulation *e, const struct cpu_fault *fault)
+{
+	emulate_fault(e, fault->vector, fault->error);
+	e->exit->address = fault->address;
+	return false;
+}
+
 bool emulate_done(struct emulation *e)
 {
 	cpu_set_eip(e->cpu, e->next);

@@ -176,34 +176,34 @@ void segment_reset(struct cpu *cpu)
 		cpu_set_segment(cpu, s, &null);
 }
 
-static int refuse(uint32_t *error, uint32_t selector, int vector)
+static int refuse(struct cpu_fault *fault, uint32_t selector, int vector)
 {
-	*error = selector & 0xfffc;
+	*fault = (struct cpu_fault){ .vector = (uint32_t)vector, .error = selector & 0xfffc };
 	return vector;
 }
 
-static int check_stack(const struct cpu *cpu, uint32_t selector, uint32_t attr, uint32_t *error)
+static int check_stack(const struct cpu *cpu, uint32_t selector, uint32_t attr, struct cpu_fault *fault)
 {
 	unsigned cpl = cpu->cpl;
 
 	if ((selector & 3) != cpl || attr_dpl(attr) != cpl || attr & ATTR_CODE || !(attr & ATTR_WRITABLE))
-		return refuse(error, selector, TRAP_GP);
-	return attr & ATTR_P ? 0 : refuse(error, selector, TRAP_SS);
+		return refuse(fault, selector, TRAP_GP);
+	return attr & ATTR_P ? 0 : refuse(fault, selector, TRAP_SS);
 }
 
-static int check_data(const struct cpu *cpu, uint32_t selector, uint32_t attr, uint32_t *error)
+static int check_data(const struct cpu *cpu, uint32_t selector, uint32_t attr, struct cpu_fault *fault)
 {
 	bool code = attr & ATTR_CODE;
 	unsigned rpl = selector & 3, cpl = cpu->cpl;
 
 	if (code && !(attr & ATTR_WRITABLE))	/* the same bit: readable */
-		return refuse(error, selector, TRAP_GP);
+		return refuse(fault, selector, TRAP_GP);
 	if (!(code && attr & ATTR_CONFORMING) && (rpl > attr_dpl(attr) || cpl > attr_dpl(attr)))
-		return refuse(error, selector, TRAP_GP);
-	return attr & ATTR_P ? 0 : refuse(error, selector, TRAP_NP);
+		return refuse(fault, selector, TRAP_GP);
+	return attr & ATTR_P ? 0 : refuse(fault, selector, TRAP_NP);
 }
 
-int cpu_load_segment(struct cpu *cpu, unsigned s, uint32_t selector, uint32_t *error)
+int cpu_load_segment(struct cpu *cpu, unsigned s, uint32_t selector, struct cpu_fault *fault)
 {
 	struct segment seg = { .sel = selector & 0xffff };
 	uint32_t low, high;
@@ -212,13 +212,13 @@ int cpu_load_segment(struct cpu *cpu, unsigned s, uint32_t selector, uint32_t *e
 	selector &= 0xffff;
 	if (!(selector & 0xfffc)) {
 		if (s == S_SS)
-			return refuse(error, 0, TRAP_GP);
+			return refuse(fault, 0, TRAP_GP);
 		cpu_set_segment(cpu, s, &seg);
 		return 0;
 	}
 	if (!cpu->ops->descriptor(cpu->opaque, selector, &low, &high) || !(high & ATTR_S))
-		return refuse(error, selector, TRAP_GP);
-	vector = s == S_SS ? check_stack(cpu, selector, high, error) : check_data(cpu, selector, high, error);
+		return refuse(fault, selector, TRAP_GP);
+	vector = s == S_SS ? check_stack(cpu, selector, high, fault) : check_data(cpu, selector, high, fault);
 	if (vector)
 		return vector;
 	segment_load(cpu, s, selector, low, high);

@@ -34,9 +34,13 @@
 #define CPU_HIDDEN	0x78	/* 6 x 4: index in descriptors[] */
 #define CPU_BASE_AT	0x90	/* 6 x 8: where the base is, relative to the cpu; a page that faults for a null selector */
 #define CPU_EXITS	0xc0	/* pointers to the exits in glue.S */
+#define CPU_IF		0xf0
+#define CPU_SYSTEM_FLAGS 0xf4
+#define CPU_IRQ_PENDING	0xf8
 #define CPU_BASE_OF	0x100	/* 16 x 8: what CPU_BASE_AT becomes when that descriptor is loaded */
 #define CPU_SOFT_KIND	0x5c
 #define CPU_SOFT	0x20180	/* 256 x 16: the soft TLB */
+#define CPU_SYSTEM	0x21180	/* struct cpu_system */
 #define CPU_LOADABLE	0x180	/* 2 x 65536: by selector, the number of a cached descriptor that translated code may load */
 
 /* Why translated code came back: cpu->reason. The first ones index CPU_EXITS. */
@@ -83,13 +87,18 @@ struct cpu {
 	uint32_t hidden[S_COUNT];
 	int64_t base_at[S_COUNT];
 	void *exits[REASON_COUNT];
-	uint64_t pad2[2];
+	uint32_t interrupt_flag;	/* FLAG_IF or 0 */
+	uint32_t system_flags;		/* TF IOPL NT RF VM AC ID: never in the host's flags */
+	uint32_t irq_pending;
+	uint32_t pad2;
 	int64_t base_of[DESCRIPTORS];
 	uint8_t loadable[2][65536];	/* [0] into DS and ES, [1] into FS and GS */
 	struct soft_entry {		/* soft.h */
 		uint32_t read, write;
 		uint64_t addend;
 	} soft[256];
+
+	struct cpu_system system;
 
 	/* The rest is for C. */
 	struct segment descriptors[DESCRIPTORS];	/* hidden parts; [0] unused, [1] the null selector's */
@@ -103,12 +112,12 @@ struct cpu {
 		uint8_t number;		/* 0: nothing remembered */
 	} known[32];			/* by selector: which cached descriptor its last contents became */
 	struct segment segment_views[S_COUNT];	/* cpu_segment()'s answer */
-	uint32_t system_flags;		/* TF IF IOPL NT RF VM AC ID: never in the host's flags */
 	bool user;			/* CPL is 3 */
 	uint8_t cpl;
 	bool segmented;			/* CS, DS, ES or SS is not flat */
-	bool irq_pending;
 	bool fpu_released;
+	bool system_mode;		/* cpu_config.system */
+	bool shadow;			/* STI or a load of SS: the next instruction comes before any interrupt */
 
 	const struct cpu_ops *ops;
 	void *opaque;
@@ -178,9 +187,13 @@ CPU_CHECK(base_of, CPU_BASE_OF);
 CPU_CHECK(soft_kind, CPU_SOFT_KIND);
 CPU_CHECK(loadable, CPU_LOADABLE);
 CPU_CHECK(soft, CPU_SOFT);
+CPU_CHECK(interrupt_flag, CPU_IF);
+CPU_CHECK(system_flags, CPU_SYSTEM_FLAGS);
+CPU_CHECK(irq_pending, CPU_IRQ_PENDING);
+CPU_CHECK(system, CPU_SYSTEM);
 
 #define FLAGS_ARITHMETIC (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF | FLAG_DF)
-#define FLAGS_SYSTEM (FLAG_TF | FLAG_IF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC | FLAG_ID)
+#define FLAGS_SYSTEM (FLAG_TF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC | FLAG_ID)
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE 4096u

@@ -37,6 +37,7 @@ void lguest_handle_exit(struct lguest *m, const struct cpu_exit *exit)
 		look_around(m);
 		break;
 	case EXIT_NONE:
+	case EXIT_SHUTDOWN:
 		break;
 	}
 }

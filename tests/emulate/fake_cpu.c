@@ -116,25 +116,30 @@ static struct segment segment_of(uint32_t selector)
 }
 
 /* Enough of MOV to a segment register for the tests: null, outside, privilege of data, SS. */
-int cpu_load_segment(struct cpu *cpu, unsigned s, uint32_t selector, uint32_t *error)
+static int refuse(uint32_t vector, uint32_t selector, struct cpu_fault *fault)
+{
+	*fault = (struct cpu_fault){ .vector = vector, .error = selector & 0xfffc };
+	return (int)vector;
+}
+
+int cpu_load_segment(struct cpu *cpu, unsigned s, uint32_t selector, struct cpu_fault *fault)
 {
 	uint32_t low, high;
 	unsigned dpl;
 
-	*error = selector & 0xfffc;
-	if (!*error) {
+	if (!(selector & 0xfffc)) {
 		if (s == S_SS)
-			return TRAP_GP;
+			return refuse(TRAP_GP, 0, fault);
 		cpu->seg[s] = (struct segment){ .sel = selector };
 		return 0;
 	}
 	if (!descriptor(cpu, selector, &low, &high) || !(high & 1 << 12))
-		return TRAP_GP;
+		return refuse(TRAP_GP, selector, fault);
 	dpl = high >> 13 & 3;
 	if (s == S_SS ? dpl != cpu->cpl || (selector & 3) != cpu->cpl || (high & 0xa00) != 0x200 : dpl < cpu->cpl)
-		return TRAP_GP;
+		return refuse(TRAP_GP, selector, fault);
 	if (!(high & 1 << 15))
-		return s == S_SS ? TRAP_SS : TRAP_NP;
+		return refuse(s == S_SS ? TRAP_SS : TRAP_NP, selector, fault);
 	cpu->seg[s] = segment_of(selector);
 	return 0;
 }

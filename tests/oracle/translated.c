@@ -79,7 +79,7 @@ static void broken(void *opaque, const char *what, uint32_t value)
 	fprintf(stderr, "oracle: guest is said to have broken its contract: %s %#x\n", what, value);
 }
 
-static const struct cpu_ops ops = { descriptor, interruptible, cpuid, broken };
+static const struct cpu_ops ops = { .descriptor = descriptor, .interruptible = interruptible, .cpuid = cpuid, .broken = broken };
 
 static uint32_t ring_selector(const struct translated *t, uint32_t selector)
 {
