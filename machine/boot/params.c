@@ -28,18 +28,28 @@ enum {
 	SETUP_DATA = 0x250,
 	HEADER_LIMIT = 0x290,
 	E820_TABLE = 0x2d0,
+	E820_BYTES = 20,
 	PAGE_BYTES = 4096,
 };
 
-enum { LOADED_HIGH = 0x01, KEEP_SEGMENTS = 0x40, CAN_USE_HEAP = 0x80, E820_RAM = 1, LOADER_UNKNOWN = 0xff };
+enum { LOADED_HIGH = 0x01, KEEP_SEGMENTS = 0x40, CAN_USE_HEAP = 0x80, LOADER_UNKNOWN = 0xff };
+
+/* Of physical memory a kernel sees no more than this all the time; an initrd above it would be copied first. */
+#define LOW_MEMORY (880u << 20)
 
 int command_line_check(const char *line, struct error *error)
 {
-	static const char *const moves_memory[] = {"mem=", "memmap=", "highmem="};
 	size_t len = strlen(line);
 
 	if (len > COMMAND_LINE_MAX)
 		return error_set(error, E2BIG, "the kernel command line is too long: %zu bytes, at most %d are possible", len, COMMAND_LINE_MAX);
+	return 0;
+}
+
+int command_line_check_memory(const char *line, struct error *error)
+{
+	static const char *const moves_memory[] = {"mem=", "memmap=", "highmem="};
+
 	for (const char *word = line; *word; word += strcspn(word, " ")) {
 		word += strspn(word, " ");
 		for (size_t i = 0; i < sizeof(moves_memory) / sizeof(moves_memory[0]); i++)
@@ -69,6 +79,8 @@ static int place_initrd(const struct boot_params *params, uint8_t *ram, uint32_t
 		if (reach && reach < top)
 			top = page_down(reach + 1);
 	}
+	if (top > LOW_MEMORY && initrd->size < LOW_MEMORY && page_down(LOW_MEMORY - (uint32_t)initrd->size) >= kernel->place.end)
+		top = LOW_MEMORY;
 	if (initrd->size > top || page_down(top - (uint32_t)initrd->size) < kernel->place.end)
 		return error_set(error, ENOMEM, "%s: the initrd does not fit: it has %zuK, and the kernel leaves %uK of the guest's %uM "
 			       "(see --memory)", initrd->path, (initrd->size + 1023) >> 10,
@@ -102,9 +114,24 @@ static void default_setup_header(uint8_t *page)
 	page[LOADFLAGS] = LOADED_HIGH;
 }
 
+static void write_map(const struct boot_params *params, uint8_t *page, uint32_t size)
+{
+	const struct memory_range all = {0, size, MEMORY_RAM}, *map = params->map ? params->map : &all;
+	unsigned int count = params->map ? params->map_count : 1;
+
+	page[E820_ENTRIES] = (uint8_t)count;
+	for (unsigned int i = 0; i < count; i++) {
+		uint8_t *entry = page + E820_TABLE + (size_t)i * E820_BYTES;
+
+		put64(entry, map[i].start);
+		put64(entry + 8, map[i].end - map[i].start);
+		put32(entry + 16, map[i].type);
+	}
+}
+
 int boot_params_write(const struct boot_params *params, uint8_t *ram, uint32_t size, struct error *error)
 {
-	uint8_t *page = ram + BOOT_PARAMS;
+	uint8_t *page = ram + params->page;
 	uint32_t initrd = 0;
 	int err = command_line_check(params->command_line, error);
 
@@ -121,20 +148,19 @@ int boot_params_write(const struct boot_params *params, uint8_t *ram, uint32_t s
 	if (get16(page + VERSION) < 0x207)
 		put16(page + VERSION, 0x207);
 	page[TYPE_OF_LOADER] = LOADER_UNKNOWN;
-	/* Without KEEP_SEGMENTS the kernel would reload selectors that do not exist (lguest-pitfalls, A5). */
-	page[LOADFLAGS] = (uint8_t)((page[LOADFLAGS] | KEEP_SEGMENTS) & ~CAN_USE_HEAP);
+	page[LOADFLAGS] &= (uint8_t)~CAN_USE_HEAP;
+	/* Without KEEP_SEGMENTS a kernel would reload selectors that this machine does not have (lguest-pitfalls, A5). */
+	if (params->subarch != SUBARCH_PC)
+		page[LOADFLAGS] |= KEEP_SEGMENTS;
 	if (params->initrd) {
 		put32(page + RAMDISK_IMAGE, initrd);
 		put32(page + RAMDISK_SIZE, (uint32_t)params->initrd->size);
 	}
-	put32(page + CMD_LINE_PTR, COMMAND_LINE);
+	put32(page + CMD_LINE_PTR, params->page + PAGE_BYTES);
 	if (!get32(page + KERNEL_ALIGNMENT))
 		put32(page + KERNEL_ALIGNMENT, 0x1000000);
 	put32(page + HARDWARE_SUBARCH, params->subarch);
-	page[E820_ENTRIES] = 1;
-	put64(page + E820_TABLE, 0);
-	put64(page + E820_TABLE + 8, size);
-	put32(page + E820_TABLE + 16, E820_RAM);
-	strcpy((char *)ram + COMMAND_LINE, params->command_line);
+	write_map(params, page, size);
+	strcpy((char *)page + PAGE_BYTES, params->command_line);
 	return 0;
 }

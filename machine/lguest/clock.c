@@ -57,10 +57,9 @@ void lguest_clock_arm(struct lguest *m)
 {
 	struct lguest_clock *c = &m->clock;
 	uint64_t when = c->deadline < c->retry ? c->deadline : c->retry;
-	struct itimerspec at = {.it_value = {.tv_sec = (time_t)(when / second), .tv_nsec = (long)(when % second)}};
 
 	c->armed = when;
-	timer_settime(c->timer, TIMER_ABSTIME, &at, NULL);
+	kick_timer_set(&c->timer, when);
 }
 
 void lguest_clock_tell(struct lguest *m)

@@ -94,7 +94,8 @@ static void set_machine(struct lguest *m)
 /* Memory is zero but for what the bus put above it. */
 static int load(struct lguest *m, struct error *error)
 {
-	struct boot_params params = {m->kernel, m->initrd, m->command_line, SUBARCH_LGUEST};
+	struct boot_params params = {.kernel = m->kernel, .initrd = m->initrd, .command_line = m->command_line,
+				     .subarch = SUBARCH_LGUEST, .page = BOOT_PARAMS};
 	int err = kernel_load(m->kernel, m->ram.base, m->ram_bytes, error);
 
 	if (!err)
@@ -127,10 +128,10 @@ static void destroy(struct machine *machine)
 
 	/* First, because devices use memory and kick the processor. */
 	lguest_bus_destroy(m);
-	lguest_timer_destroy(m);
+	kick_timer_destroy(&m->clock.timer);
 	if (m->cpu)
 		cpu_destroy(m->cpu);
-	lguest_ram_destroy(m);
+	ram_destroy(&m->ram);
 	if (m->dump_fd >= 0)
 		close(m->dump_fd);
 	free(m);
@@ -154,20 +155,22 @@ static struct machine *create(const struct machine_config *config, struct error 
 	m->command_line = config->command_line;
 	m->thread = pthread_self();
 	m->ram.fd = -1;
+	m->ram_bytes = (uint32_t)config->memory;
+	m->clock.deadline = m->clock.retry = m->clock.armed = NEVER;
 	m->clock.tsc_khz = clock_tsc_is_stable() ? clock_tsc_khz() : 0;
-	err = command_line_check(config->command_line, error);
+	err = command_line_check_memory(config->command_line, error);
 	if (!err && config->dump_code)
 		err = dump_open(config->dump_code, &m->dump_fd, error);
 	if (!err)
 		err = check_memory(config->kernel, config->memory, error);
 	if (!err)
-		err = lguest_ram_create(m, config->memory, error);
+		err = ram_create(&m->ram, config->memory, LGUEST_PAGE_SPACE, error);
 	if (!err)
 		err = create_cpu(m, error);
 	if (!err)
 		err = load(m, error);
 	if (!err)
-		err = lguest_timer_create(m, error);
+		err = kick_timer_create(&m->clock.timer, m->cpu, error);
 	/* The devices last: on success their backends are ours, on failure nothing of them has been taken but what attach() got. */
 	if (!err)
 		err = lguest_bus_create(m, &config->devices, error);
@@ -180,17 +183,16 @@ static struct machine *create(const struct machine_config *config, struct error 
 static int reset(struct machine *machine, struct error *error)
 {
 	struct lguest *m = lguest_of(machine);
-	int err;
 
 	/* The loop's thread may be completing requests: stop the devices first, and keep it out until memory is new. */
 	io_lock();
 	lguest_bus_restart(m);
-	err = lguest_ram_clear(m, error);
+	ram_clear(&m->ram);
 	lguest_bus_restart(m);
 	io_unlock();
 	cpu_dirty(m->cpu, 0, m->ram.pages * PAGE);
 	cpu_flush_all(m->cpu);
-	return err ? err : load(m, error);
+	return load(m, error);
 }
 
 static enum machine_end run(struct machine *machine)

@@ -16,12 +16,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
 
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/decode.h"
 #include "machine/lguest/abi.h"
+#include "machine/kick_timer.h"
 #include "machine/machine.h"
+#include "machine/ram.h"
 #include "machine/trace.h"
 #include "transport/lguest-page-host.h"
 
@@ -34,8 +35,8 @@
 
 enum { PAGE = 4096 };
 
-/* Guest-physical addresses have 32 bits, and devices lie above RAM. */
-#define LGUEST_RAM_MAX (3072ull << 20)
+/* Physical address of the boot-parameter page. */
+enum { BOOT_PARAMS = 0 };
 
 /* A guest's IDT entry, as LOAD_IDT_ENTRY left it. */
 struct gate {
@@ -54,8 +55,7 @@ struct lguest_clock {
 	uint64_t retry;		/* when we want to look at undeliverable interrupts again */
 	uint64_t armed;		/* when the host timer fires: at the latest at the earlier one of the two, while the guest runs */
 	uint32_t tsc_khz;	/* for the guest; 0 = the counter is not good enough to be a clock */
-	timer_t timer;
-	bool have_timer;
+	struct kick_timer timer;
 };
 
 /* Where the fields of the guest's lguest_data are, once LGUEST_INIT said so. Host addresses, each 4-aligned. */
@@ -214,15 +214,6 @@ int lguest_bus_create(struct lguest *m, const struct machine_devices *devices, s
 void lguest_bus_restart(struct lguest *m);
 void lguest_bus_destroy(struct lguest *m);
 void lguest_notify_cold(struct lguest *m, uint32_t address);
-
-/* ram.c */
-int lguest_ram_create(struct lguest *m, uint64_t bytes, struct error *error);
-int lguest_ram_clear(struct lguest *m, struct error *error);
-void lguest_ram_destroy(struct lguest *m);
-
-/* timer.c */
-int lguest_timer_create(struct lguest *m, struct error *error);
-void lguest_timer_destroy(struct lguest *m);
 
 /* inspect.c: cpu_config.inspect for --dump-code */
 void lguest_inspect(void *opaque, const uint8_t *code, uint32_t len, uint32_t address, uint32_t eip);

@@ -335,12 +335,13 @@ static void command_lines(void **state)
 	char line[COMMAND_LINE_MAX + 2];
 
 	assert_int_equal(command_line_check("", &error), 0);
-	assert_int_equal(command_line_check("root=/dev/vda mymem=3 memory_hotplug=1", &error), 0);
-	assert_int_equal(command_line_check("quiet mem=64M", &error), -EINVAL);
+	assert_int_equal(command_line_check("quiet mem=64M", &error), 0);
+	assert_int_equal(command_line_check_memory("root=/dev/vda mymem=3 memory_hotplug=1", &error), 0);
+	assert_int_equal(command_line_check_memory("quiet mem=64M", &error), -EINVAL);
 	assert_says("\"mem=64M\"");
-	assert_int_equal(command_line_check("memmap=1M$3M rw", &error), -EINVAL);
+	assert_int_equal(command_line_check_memory("memmap=1M$3M rw", &error), -EINVAL);
 	assert_says("\"memmap=1M$3M\"");
-	assert_int_equal(command_line_check(" highmem=1G", &error), -EINVAL);
+	assert_int_equal(command_line_check_memory(" highmem=1G", &error), -EINVAL);
 	memset(line, 'x', sizeof(line));
 	line[COMMAND_LINE_MAX] = 0;
 	assert_int_equal(command_line_check(line, &error), 0);
@@ -355,7 +356,7 @@ static void parameter_page(void **state)
 	struct image plain = image_vmlinux(), packed = image_pack("gzip", plain);
 	struct image image = image_bzimage(0x20c, packed.data, packed.size);
 	struct file_view initrd = {"initrd", (uint8_t *)strdup("some files"), 10};
-	struct boot_params params = {&kernel, &initrd, "quiet", SUBARCH_LGUEST};
+	struct boot_params params = {.kernel = &kernel, .initrd = &initrd, .command_line = "quiet", .subarch = SUBARCH_LGUEST};
 
 	open_image(image);
 	assert_int_equal(kernel_load(&kernel, ram, RAM, &error), 0);
@@ -391,11 +392,40 @@ static void parameter_page(void **state)
 	image_free(plain);
 }
 
+/* A PC's: the page somewhere else, holes in memory, and segments that the kernel may load anew. */
+static void parameters_of_a_pc(void **state)
+{
+	static const struct memory_range map[] = {{0, 0x9f000, MEMORY_RAM}, {0xe0000, 0x100000, MEMORY_ACPI}, {0x100000, RAM, MEMORY_RAM}};
+	struct image plain = image_vmlinux(), packed = image_pack("gzip", plain);
+	struct image image = image_bzimage(0x20f, packed.data, packed.size);
+	struct boot_params params = {.kernel = &kernel, .command_line = "quiet", .subarch = SUBARCH_PC, .page = 0x10000, .map = map, .map_count = 3};
+	const uint8_t *page = ram + 0x10000;
+
+	open_image(image);
+	assert_int_equal(kernel_load(&kernel, ram, RAM, &error), 0);
+	assert_int_equal(boot_params_write(&params, ram, RAM, &error), 0);
+	assert_int_equal(page[0x211], 0x01);
+	assert_int_equal(get32(page + 0x228), 0x11000);
+	assert_string_equal((char *)page + 0x1000, "quiet");
+	assert_int_equal(get32(page + 0x23c), 0);
+	assert_int_equal(page[0x1e8], 3);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(get32(page + 0x2d0 + 20 * i), map[i].start);
+		assert_int_equal(get32(page + 0x2d8 + 20 * i), map[i].end - map[i].start);
+		assert_int_equal(get32(page + 0x2e0 + 20 * i), map[i].type);
+	}
+	assert_int_equal(get32(ram + 0x228), 0);	/* nothing at address 0 */
+	kernel_close(&kernel);
+	image_free(image);
+	image_free(packed);
+	image_free(plain);
+}
+
 static void initrd_that_does_not_fit(void **state)
 {
 	struct image image = image_vmlinux();
 	struct file_view initrd = {"big.cpio", calloc(1, RAM), RAM - (2 << 20)};
-	struct boot_params params = {&kernel, &initrd, "", SUBARCH_LGUEST};
+	struct boot_params params = {.kernel = &kernel, .initrd = &initrd, .command_line = "", .subarch = SUBARCH_LGUEST};
 
 	open_image(image);
 	assert_int_equal(boot_params_write(&params, ram, RAM, &error), 0);
@@ -420,7 +450,7 @@ int main(void)
 		T(vmlinux_goes_to_its_addresses), T(virtual_entry_is_moved_with_its_segment), T(every_packing_unpacks),
 		T(old_bzimage_is_loaded_as_it_is), T(unknown_packing_is_loaded_as_it_is), T(files_that_are_no_kernels),
 		T(elf_files_of_other_kinds), T(truncated_elf_files), T(spoiled_segments), T(segment_without_memory), T(segments_outside_memory), T(spoiled_bzimages),
-		T(random_headers), T(command_lines), T(parameter_page), T(initrd_that_does_not_fit),
+		T(random_headers), T(command_lines), T(parameter_page), T(parameters_of_a_pc), T(initrd_that_does_not_fit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

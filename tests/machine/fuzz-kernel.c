@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static int fd = -1;
 	struct kernel kernel;
 	struct error error = {""};
-	struct boot_params params = {&kernel, NULL, "quiet", SUBARCH_LGUEST};
+	struct boot_params params = {.kernel = &kernel, .command_line = "quiet", .subarch = SUBARCH_LGUEST};
 
 	if (fd < 0) {
 		fd = memfd_create("kernel", 0);
