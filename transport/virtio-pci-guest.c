@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * virtio-pci-guest.c - the guest's end of virtio over PCI. Two tables of bus operations, for modern structures and for the legacy
+ * window; what differs between them is where registers are and how a ring is announced.
+ */
+#include <transport/virtio-pci-guest.h>
+#include <virtio/vring-driver.h>
+
+static struct virtio_pci_device *of(struct virtio_device *vdev)
+{
+	return (struct virtio_pci_device *)(void *)vdev;
+}
+
+static uint32_t in(const struct virtio_pci_device *dev, unsigned int port, unsigned int size)
+{
+	return dev->bus->ports->in(dev->bus->ports->opaque, (uint16_t)port, size);
+}
+
+static void out(const struct virtio_pci_device *dev, unsigned int port, unsigned int size, uint32_t value)
+{
+	dev->bus->ports->out(dev->bus->ports->opaque, (uint16_t)port, size, value);
+}
+
+/* --- the device's configuration --------------------------------------------------------------------------------------- */
+
+/* The widest access that an aligned @offset allows, as 4.1.3.1 wants it for the fields of a configuration. */
+static unsigned int width(size_t offset, size_t len)
+{
+	if (len >= 4 && offset % 4 == 0)
+		return 4;
+	return len >= 2 && offset % 2 == 0 ? 2 : 1;
+}
+
+static void read_config(struct virtio_pci_device *dev, size_t offset, uint8_t *to, size_t len)
+{
+	while (len) {
+		unsigned int size = width(offset, len);
+		uint32_t value = in(dev, dev->config + (unsigned int)offset, size);
+
+		for (unsigned int i = 0; i < size; i++)
+			to[i] = (uint8_t)(value >> 8 * i);
+		to += size;
+		offset += size;
+		len -= size;
+	}
+}
+
+static bool in_config(const struct virtio_pci_device *dev, size_t offset, size_t len)
+{
+	return offset <= dev->config_len && len <= dev->config_len - offset;
+}
+
+static int pci_get(struct virtio_device *vdev, size_t offset, void *buf, size_t len)
+{
+	struct virtio_pci_device *dev = of(vdev);
+	uint8_t before;
+
+	if (!in_config(dev, offset, len))
+		return -VIRTIO_ERANGE;
+	/* 2.5.3: while the generation moves, what was read may be half old. Legacy devices have none. */
+	do {
+		before = dev->legacy ? 0 : (uint8_t)in(dev, dev->common + VIRTIO_PCI_GENERATION, 1);
+		read_config(dev, offset, buf, len);
+	} while (!dev->legacy && before != (uint8_t)in(dev, dev->common + VIRTIO_PCI_GENERATION, 1));
+	return 0;
+}
+
+static int pci_set(struct virtio_device *vdev, size_t offset, const void *buf, size_t len)
+{
+	struct virtio_pci_device *dev = of(vdev);
+	const uint8_t *from = buf;
+
+	if (!in_config(dev, offset, len))
+		return -VIRTIO_ERANGE;
+	while (len) {
+		unsigned int size = width(offset, len);
+		uint32_t value = 0;
+
+		for (unsigned int i = 0; i < size; i++)
+			value |= (uint32_t)from[i] << 8 * i;
+		out(dev, dev->config + (unsigned int)offset, size, value);
+		from += size;
+		offset += size;
+		len -= size;
+	}
+	return 0;
+}
+
+/* --- status ----------------------------------------------------------------------------------------------------------- */
+
+static unsigned int status_port(const struct virtio_pci_device *dev)
+{
+	return dev->common + (dev->legacy ? VIRTIO_PCI_LEGACY_STATUS : VIRTIO_PCI_STATUS);
+}
+
+static uint8_t pci_get_status(struct virtio_device *vdev)
+{
+	return (uint8_t)in(of(vdev), status_port(of(vdev)), 1);
+}
+
+static void pci_set_status(struct virtio_device *vdev, uint8_t status)
+{
+	out(of(vdev), status_port(of(vdev)), 1, status);
+}
+
+/* 4.1.4.3.2: a reset is complete when the status reads 0. */
+static void pci_reset(struct virtio_device *vdev)
+{
+	pci_set_status(vdev, 0);
+	while (pci_get_status(vdev))
+		;
+}
+
+/* --- features --------------------------------------------------------------------------------------------------------- */
+
+static uint64_t modern_get_features(struct virtio_device *vdev)
+{
+	struct virtio_pci_device *dev = of(vdev);
+	uint64_t features = 0;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		out(dev, dev->common + VIRTIO_PCI_DEVICE_FEATURE_SELECT, 4, i);
+		features |= (uint64_t)in(dev, dev->common + VIRTIO_PCI_DEVICE_FEATURE, 4) << 32 * i;
+	}
+	return features;
+}
+
+static int modern_finalize_features(struct virtio_device *vdev)
+{
+	struct virtio_pci_device *dev = of(vdev);
+
+	/* 6.1: a driver that uses these registers must accept it. */
+	if (!virtio_device_has(vdev, VIRTIO_F_VERSION_1))
+		return -VIRTIO_EOPNOTSUPP;
+	for (unsigned int i = 0; i < 2; i++) {
+		out(dev, dev->common + VIRTIO_PCI_DRIVER_FEATURE_SELECT, 4, i);
+		out(dev, dev->common + VIRTIO_PCI_DRIVER_FEATURE, 4, (uint32_t)(vdev->features >> 32 * i));
+	}
+	return 0;
+}
+
+static uint64_t legacy_get_features(struct virtio_device *vdev)
+{
+	return in(of(vdev), of(vdev)->common + VIRTIO_PCI_LEGACY_DEVICE_FEATURES, 4);
+}
+
+static int legacy_finalize_features(struct virtio_device *vdev)
+{
+	out(of(vdev), of(vdev)->common + VIRTIO_PCI_LEGACY_DRIVER_FEATURES, 4, (uint32_t)vdev->features);
+	return 0;
+}
+
+/* --- queues ----------------------------------------------------------------------------------------------------------- */
+
+static void release_ring(struct virtio_pci_device *dev, unsigned int index)
+{
+	const struct virtio_platform *platform = dev->vdev.platform;
+
+	if (platform->free && dev->ring[index].base)
+		platform->free(platform->opaque, dev->ring[index].base, dev->ring[index].size);
+	dev->ring[index].base = NULL;
+}
+
+/* A ring of @num entries in one block, and a queue on it. Its guest-physical address into *@address. 0 or negative error. */
+static int make_queue(struct virtio_pci_device *dev, unsigned int index, uint32_t num, uint64_t *address, struct virtio_queue **vq)
+{
+	const struct virtio_platform *platform = dev->vdev.platform;
+	size_t size = vring_bytes(num, VRING_LEGACY_ALIGN);
+	uint8_t *ring;
+	int ret;
+
+	if (!num)
+		return -VIRTIO_ENOENT;
+	if (!vring_size_valid(num))
+		return -VIRTIO_EINVAL;
+	ring = platform->alloc ? platform->alloc(platform->opaque, size, VIRTIO_PCI_LEGACY_PAGE) : NULL;
+	if (!ring)
+		return -VIRTIO_ENOMEM;
+	dev->ring[index].base = ring;
+	dev->ring[index].size = size;
+	*address = virtio_mem_address(platform->mem, ring, size);
+	ret = *address == VIRTIO_BAD_ADDRESS ? -VIRTIO_EFAULT
+					     : vring_driver_create(&dev->vdev, index, num, ring, ring + vring_desc_bytes(num),
+								   ring + vring_used_offset(num, VRING_LEGACY_ALIGN), vq);
+	if (ret < 0)
+		release_ring(dev, index);
+	return ret;
+}
+
+static void out_address(struct virtio_pci_device *dev, unsigned int port, uint64_t address)
+{
+	out(dev, port, 4, (uint32_t)address);
+	out(dev, port + 4, 4, (uint32_t)(address >> 32));
+}
+
+static int modern_find_queue(struct virtio_device *vdev, unsigned int index, struct virtio_queue **vq)
+{
+	struct virtio_pci_device *dev = of(vdev);
+	uint64_t address;
+	uint32_t num;
+	int ret;
+
+	out(dev, dev->common + VIRTIO_PCI_QUEUE_SELECT, 2, index);
+	num = in(dev, dev->common + VIRTIO_PCI_QUEUE_SIZE, 2);
+	ret = make_queue(dev, index, num, &address, vq);
+	if (ret < 0)
+		return ret;
+	out(dev, dev->common + VIRTIO_PCI_QUEUE_SIZE, 2, num);
+	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DESC, address);
+	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DRIVER, address + vring_desc_bytes(num));
+	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DEVICE, address + vring_used_offset(num, VRING_LEGACY_ALIGN));
+	/* 4.1.4.4: where to kick it. */
+	(*vq)->handle = dev->notify + dev->notify_step * in(dev, dev->common + VIRTIO_PCI_QUEUE_NOTIFY_OFF, 2);
+	out(dev, dev->common + VIRTIO_PCI_QUEUE_ENABLE, 2, 1);
+	return 0;
+}
+
+static int legacy_find_queue(struct virtio_device *vdev, unsigned int index, struct virtio_queue **vq)
+{
+	struct virtio_pci_device *dev = of(vdev);
+	uint64_t address;
+	int ret;
+
+	out(dev, dev->common + VIRTIO_PCI_LEGACY_QUEUE_SELECT, 2, index);
+	ret = make_queue(dev, index, in(dev, dev->common + VIRTIO_PCI_LEGACY_QUEUE_SIZE, 2), &address, vq);
+	if (ret < 0)
+		return ret;
+	(*vq)->handle = dev->common + VIRTIO_PCI_LEGACY_QUEUE_NOTIFY;
+	out(dev, dev->common + VIRTIO_PCI_LEGACY_QUEUE_PFN, 4, (uint32_t)(address / VIRTIO_PCI_LEGACY_PAGE));
+	return 0;
+}
+
+static void pci_delete_queue(struct virtio_queue *vq)
+{
+	struct virtio_pci_device *dev = of(vq->vdev);
+	unsigned int index = vq->index;
+
+	vring_driver_destroy(vq);
+	release_ring(dev, index);
+}
+
+static void legacy_delete_queue(struct virtio_queue *vq)
+{
+	struct virtio_pci_device *dev = of(vq->vdev);
+
+	out(dev, dev->common + VIRTIO_PCI_LEGACY_QUEUE_SELECT, 2, vq->index);
+	out(dev, dev->common + VIRTIO_PCI_LEGACY_QUEUE_PFN, 4, 0);
+	pci_delete_queue(vq);
+}
+
+static void pci_notify(struct virtio_queue *vq)
+{
+	out(of(vq->vdev), (unsigned int)vq->handle, 2, vq->index);
+}
+
+static const struct virtio_bus modern_ops = {
+	.get_features = modern_get_features,
+	.finalize_features = modern_finalize_features,
+	.get = pci_get,
+	.set = pci_set,
+	.get_status = pci_get_status,
+	.set_status = pci_set_status,
+	.reset = pci_reset,
+	.find_queue = modern_find_queue,
+	.delete_queue = pci_delete_queue,
+	.notify = pci_notify,
+};
+
+static const struct virtio_bus legacy_ops = {
+	.get_features = legacy_get_features,
+	.finalize_features = legacy_finalize_features,
+	.get = pci_get,
+	.set = pci_set,
+	.get_status = pci_get_status,
+	.set_status = pci_set_status,
+	.reset = pci_reset,
+	.find_queue = legacy_find_queue,
+	.delete_queue = legacy_delete_queue,
+	.notify = pci_notify,
+};
+
+/* --- finding devices -------------------------------------------------------------------------------------------------- */
+
+static void select(const struct virtio_pci_bus *bus, unsigned int slot, unsigned int at)
+{
+	bus->ports->out(bus->ports->opaque, PCI_CONFIG_ADDRESS, 4, PCI_CONFIG_ENABLE | slot << 11 | (at & 0xfcu));
+}
+
+uint32_t virtio_pci_config_in(const struct virtio_pci_bus *bus, unsigned int slot, unsigned int at, unsigned int size)
+{
+	select(bus, slot, at);
+	return bus->ports->in(bus->ports->opaque, (uint16_t)(PCI_CONFIG_DATA + (at & 3)), size);
+}
+
+void virtio_pci_config_out(const struct virtio_pci_bus *bus, unsigned int slot, unsigned int at, unsigned int size, uint32_t value)
+{
+	select(bus, slot, at);
+	bus->ports->out(bus->ports->opaque, (uint16_t)(PCI_CONFIG_DATA + (at & 3)), size, value);
+}
+
+static uint32_t config(const struct virtio_pci_device *dev, unsigned int at, unsigned int size)
+{
+	return virtio_pci_config_in(dev->bus, dev->slot, at, size);
+}
+
+/* First port of window @bar; 0: there is none. */
+static uint16_t port_of(const struct virtio_pci_device *dev, unsigned int bar)
+{
+	uint32_t value = bar < PCI_BARS ? config(dev, PCI_BAR0 + 4 * bar, 4) : 0;
+
+	return value & PCI_BAR_IO ? (uint16_t)(value & ~PCI_BAR_IO_FLAGS) : 0;
+}
+
+/* What capability at @cap says, if it lies in ports: 4.1.4.1, the first one of each type that a driver can use is the one to use. */
+static void take_capability(struct virtio_pci_device *dev, unsigned int cap)
+{
+	uint16_t base = port_of(dev, config(dev, cap + VIRTIO_PCI_CAP_BAR, 1));
+	uint16_t port = (uint16_t)(base + config(dev, cap + VIRTIO_PCI_CAP_OFFSET, 4));
+
+	if (!base)
+		return;
+	switch (config(dev, cap + VIRTIO_PCI_CAP_TYPE, 1)) {
+	case VIRTIO_PCI_CAP_COMMON:
+		if (!dev->common)
+			dev->common = port;
+		break;
+	case VIRTIO_PCI_CAP_NOTIFY:
+		if (dev->notify)
+			break;
+		dev->notify = port;
+		dev->notify_step = config(dev, cap + VIRTIO_PCI_CAP_MULTIPLIER, 4);
+		break;
+	case VIRTIO_PCI_CAP_ISR:
+		if (!dev->isr)
+			dev->isr = port;
+		break;
+	case VIRTIO_PCI_CAP_DEVICE:
+		if (dev->config)
+			break;
+		dev->config = port;
+		dev->config_len = config(dev, cap + VIRTIO_PCI_CAP_LENGTH, 4);
+		break;
+	default:
+		break;
+	}
+}
+
+static bool find_modern(struct virtio_pci_device *dev)
+{
+	unsigned int at = config(dev, PCI_STATUS, 2) & PCI_STATUS_CAPABILITIES ? config(dev, PCI_CAPABILITIES, 1) & ~3u : 0;
+
+	/* A list of at most 48 entries, whatever it says of itself. */
+	for (unsigned int i = 0; at >= PCI_HEADER_END && i < 48; i++) {
+		if (config(dev, at + PCI_CAP_ID, 1) == PCI_CAP_VENDOR)
+			take_capability(dev, at);
+		at = config(dev, at + PCI_CAP_NEXT, 1) & ~3u;
+	}
+	dev->vdev.bus = &modern_ops;
+	return dev->common && dev->notify && dev->isr;
+}
+
+/* The length of a legacy configuration is not told: the rest of the window counts. */
+static bool find_legacy(struct virtio_pci_device *dev, uint16_t id)
+{
+	uint32_t size;
+
+	if (id < VIRTIO_PCI_LEGACY_FIRST || id > VIRTIO_PCI_LEGACY_LAST || config(dev, PCI_REVISION, 1))
+		return false;
+	dev->common = port_of(dev, 0);
+	if (!dev->common)
+		return false;
+	virtio_pci_config_out(dev->bus, dev->slot, PCI_BAR0, 4, ~0u);
+	size = ~(config(dev, PCI_BAR0, 4) & ~PCI_BAR_IO_FLAGS) + 1;
+	virtio_pci_config_out(dev->bus, dev->slot, PCI_BAR0, 4, dev->common);
+	dev->legacy = true;
+	dev->isr = dev->common + VIRTIO_PCI_LEGACY_ISR;
+	dev->config = dev->common + VIRTIO_PCI_LEGACY_CONFIG;
+	dev->config_len = size - VIRTIO_PCI_LEGACY_CONFIG;
+	dev->vdev.bus = &legacy_ops;
+	return true;
+}
+
+static bool probe(struct virtio_pci_bus *bus, unsigned int slot, struct virtio_pci_device *dev)
+{
+	const struct virtio_pci_device empty = {
+		.vdev = { .platform = bus->platform },
+		.bus = bus,
+		.slot = slot,
+	};
+	uint16_t id;
+
+	*dev = empty;
+	id = (uint16_t)config(dev, PCI_DEVICE_ID, 2);
+	if (config(dev, PCI_VENDOR_ID, 2) != VIRTIO_PCI_VENDOR || id < VIRTIO_PCI_LEGACY_FIRST || id > VIRTIO_PCI_MODERN_ID + 0x3f)
+		return false;
+	if (!(bus->prefer_legacy && find_legacy(dev, id)) && !find_modern(dev)) {
+		*dev = empty;
+		if (!find_legacy(dev, id))
+			return false;
+	}
+	dev->vdev.id = id >= VIRTIO_PCI_MODERN_ID ? id - VIRTIO_PCI_MODERN_ID : config(dev, PCI_SUBSYSTEM_ID, 2);
+	dev->line = (uint8_t)config(dev, PCI_INTERRUPT_LINE, 1);
+	virtio_pci_config_out(bus, slot, PCI_COMMAND, 2, config(dev, PCI_COMMAND, 2) | PCI_COMMAND_IO | PCI_COMMAND_MASTER);
+	return true;
+}
+
+void virtio_pci_bus_init(struct virtio_pci_bus *bus, const struct virtio_platform *platform, const struct virtio_pci_ports *ports)
+{
+	*bus = (struct virtio_pci_bus){ .platform = platform, .ports = ports };
+}
+
+bool virtio_pci_bus_next(struct virtio_pci_bus *bus, struct virtio_pci_device *device)
+{
+	while (bus->next < PCI_SLOTS)
+		if (probe(bus, bus->next++, device))
+			return true;
+	return false;
+}
+
+bool virtio_pci_device_interrupt(struct virtio_pci_device *device, bool *config_changed)
+{
+	uint32_t isr = in(device, device->isr, 1);
+
+	if (config_changed)
+		*config_changed = isr & VIRTIO_PCI_ISR_CONFIG;
+	if (isr & VIRTIO_PCI_ISR_QUEUE)
+		virtio_device_interrupt(&device->vdev);
+	return isr;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * virtio-pci-guest.h - the guest's end of virtio over PCI (see virtio-pci.h): finds the devices on bus 0 through configuration
+ * mechanism 1 and gives drivers their bus operations, modern or legacy. Freestanding.
+ *
+ *	virtio_pci_bus_init(&bus, platform, &ports)
+ *	while (virtio_pci_bus_next(&bus, &device))	one struct virtio_pci_device per device, kept by the caller
+ *		switch (device.vdev.id) ...  virtio_block_probe(&block, &device.vdev)
+ *	interrupt on device.line: virtio_pci_device_interrupt(&device), of every device that shares the line
+ *
+ * Firmware (or the hypervisor) has assigned the ports. Windows in device memory are left alone: a device that has its modern
+ * structures there is driven through its legacy window, or not at all.
+ */
+#ifndef KENNEL_TRANSPORT_VIRTIO_PCI_GUEST_H
+#define KENNEL_TRANSPORT_VIRTIO_PCI_GUEST_H
+
+#include <transport/virtio-pci.h>
+#include <virtio/driver.h>
+
+/* The caller's IN and OUT; @size 1, 2 or 4. */
+struct virtio_pci_ports {
+	uint32_t (*in)(void *opaque, uint16_t port, unsigned int size);
+	void (*out)(void *opaque, uint16_t port, unsigned int size, uint32_t value);
+	void *opaque;
+};
+
+struct virtio_pci_bus {
+	const struct virtio_platform *platform;
+	const struct virtio_pci_ports *ports;
+	unsigned int next;		/* slot where virtio_pci_bus_next() goes on */
+	bool prefer_legacy;		/* drive transitional devices as a driver before virtio 1.0 would; set by the caller */
+};
+
+/* One device found. The caller keeps it as long as the device is used; it must not move once a driver has probed it. */
+struct virtio_pci_device {
+	struct virtio_device vdev;	/* for the driver */
+	const struct virtio_pci_bus *bus;
+	unsigned int slot;
+	uint8_t line;			/* interrupt line, as firmware wrote it */
+	/* First ports of the structures; the legacy window if @legacy, and then only @common and @config count. */
+	bool legacy;
+	uint16_t common, notify, isr, config;
+	uint32_t config_len;
+	uint32_t notify_step;
+	struct {			/* memory of the rings */
+		void *base;
+		size_t size;
+	} ring[VIRTIO_DRIVER_QUEUES];
+};
+
+/* Look at bus 0. @platform->alloc gives the rings' memory. Both must outlive the bus. */
+void virtio_pci_bus_init(struct virtio_pci_bus *bus, const struct virtio_platform *platform, const struct virtio_pci_ports *ports);
+
+/* The next virtio device into @device, switched on; false: there is no more. */
+bool virtio_pci_bus_next(struct virtio_pci_bus *bus, struct virtio_pci_device *device);
+
+/*
+ * The device's line was asserted: acknowledge, and let the queues harvest. True: it was this device. *@config (NULL: nobody asks) says
+ * whether its configuration or status has changed.
+ */
+bool virtio_pci_device_interrupt(struct virtio_pci_device *device, bool *config);
+
+/* Configuration space of @slot, function 0: @size 1, 2 or 4 bytes at @at. All ones where nothing is. */
+uint32_t virtio_pci_config_in(const struct virtio_pci_bus *bus, unsigned int slot, unsigned int at, unsigned int size);
+void virtio_pci_config_out(const struct virtio_pci_bus *bus, unsigned int slot, unsigned int at, unsigned int size, uint32_t value);
+
+#endif

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * virtio-pci-host.c - a virtio device as a PCI function: ids, capabilities, windows, interrupt (virtio 1.2, 4.1). What the registers
+ * mean is in virtio-pci-common.c and virtio-pci-legacy.c.
+ *
+ * Nothing the guest may overwrite is believed later: the capabilities are read-only but for the address in PCI_CFG, and that is
+ * checked whenever it is used.
+ */
+#include "transport/virtio-pci-internal.h"
+
+/* --- what devices tell the guest -------------------------------------------------------------------------------------- */
+
+static void signal(struct virtio_pci *vp, uint8_t why)
+{
+	vp->isr |= why;
+	pci_function_interrupt(&vp->pci, true);
+}
+
+static void pci_interrupt(struct virtio_dev *dev, unsigned int queue)
+{
+	signal(dev->transport_data, VIRTIO_PCI_ISR_QUEUE);
+}
+
+static void pci_config_changed(struct virtio_dev *dev)
+{
+	struct virtio_pci *vp = dev->transport_data;
+
+	/* 4.1.4.3.1: the generation changes before a driver can see a mixture of old and new. */
+	vp->generation++;
+	if (dev->status & VIRTIO_STATUS_DRIVER_OK)
+		signal(vp, VIRTIO_PCI_ISR_CONFIG);
+}
+
+static void pci_broken(struct virtio_dev *dev)
+{
+	struct virtio_pci *vp = dev->transport_data;
+
+	if (vp->complain)
+		vp->complain(vp->opaque, dev, dev->broken);
+}
+
+static const struct virtio_transport_ops pci_transport = {
+	.interrupt = pci_interrupt,
+	.config_changed = pci_config_changed,
+	.broken = pci_broken,
+};
+
+/* --- what both kinds of driver share ---------------------------------------------------------------------------------- */
+
+void virtio_pci_reset(struct virtio_pci *vp)
+{
+	virtio_dev_reset(vp->dev);
+	vp->device_feature_select = vp->driver_feature_select = 0;
+	vp->driver_features = 0;
+	vp->queue_select = 0;
+	/* 4.1.4.3.1: queue_size is the largest the device takes, and no queue is enabled. */
+	for (unsigned int i = 0; i < vp->dev->num_queues; i++)
+		vp->queue[i] = (struct virtio_pci_queue){ .size = vp->dev->queues[i].num_max };
+	virtio_pci_read_isr(vp);
+}
+
+uint8_t virtio_pci_read_isr(struct virtio_pci *vp)
+{
+	uint8_t isr = vp->isr;
+
+	vp->isr = 0;
+	pci_function_interrupt(&vp->pci, false);
+	return isr;
+}
+
+/* Bytes of an access of @size at @offset that lie within the device's configuration. */
+static unsigned int config_part(const struct virtio_pci *vp, uint32_t offset, unsigned int size)
+{
+	size_t len = vp->dev->config_len;
+
+	return offset >= len ? 0 : len - offset < size ? (unsigned int)(len - offset) : size;
+}
+
+uint32_t virtio_pci_config_read(struct virtio_pci *vp, uint32_t offset, unsigned int size)
+{
+	uint8_t bytes[4] = { 0 };
+
+	virtio_dev_config_read(vp->dev, offset, bytes, config_part(vp, offset, size));
+	return virtio_get32(false, bytes);
+}
+
+void virtio_pci_config_write(struct virtio_pci *vp, uint32_t offset, unsigned int size, uint32_t value)
+{
+	unsigned int part = config_part(vp, offset, size);
+	uint8_t bytes[4];
+
+	virtio_put32(false, bytes, value);
+	if (part)
+		virtio_dev_config_write(vp->dev, offset, bytes, part);
+}
+
+/* --- windows ---------------------------------------------------------------------------------------------------------- */
+
+static struct virtio_pci *of(struct pci_function *fn)
+{
+	return (struct virtio_pci *)(void *)fn;
+}
+
+static uint32_t modern_read(struct virtio_pci *vp, uint32_t offset, unsigned int size)
+{
+	if (offset < VIRTIO_PCI_AT_COMMON + VIRTIO_PCI_COMMON_LEN)
+		return virtio_pci_common_read(vp, offset - VIRTIO_PCI_AT_COMMON, size);
+	/* 4.1.4.5.1: reading ISR is what lowers the line; nothing else may. */
+	return offset == VIRTIO_PCI_AT_ISR ? virtio_pci_read_isr(vp) : 0;
+}
+
+static void modern_write(struct virtio_pci *vp, uint32_t offset, unsigned int size, uint32_t value)
+{
+	/* Each queue has a port of its own, so which port it is says all, and the value nothing. */
+	if (offset >= VIRTIO_PCI_AT_NOTIFY)
+		virtio_dev_kick(vp->dev, (offset - VIRTIO_PCI_AT_NOTIFY) / VIRTIO_PCI_NOTIFY_STEP);
+	else if (offset < VIRTIO_PCI_AT_COMMON + VIRTIO_PCI_COMMON_LEN)
+		virtio_pci_common_write(vp, offset - VIRTIO_PCI_AT_COMMON, size, value);
+}
+
+static uint32_t bar_read(struct pci_function *fn, unsigned int bar, uint32_t offset, unsigned int size)
+{
+	struct virtio_pci *vp = of(fn);
+
+	if (bar == VIRTIO_PCI_BAR_MODERN)
+		return modern_read(vp, offset, size);
+	if (bar == VIRTIO_PCI_BAR_CONFIG)
+		return virtio_pci_config_read(vp, offset, size);
+	if (offset >= VIRTIO_PCI_LEGACY_CONFIG)
+		return virtio_pci_config_read(vp, offset - VIRTIO_PCI_LEGACY_CONFIG, size);
+	return virtio_pci_legacy_read(vp, offset, size);
+}
+
+static void bar_write(struct pci_function *fn, unsigned int bar, uint32_t offset, unsigned int size, uint32_t value)
+{
+	struct virtio_pci *vp = of(fn);
+
+	if (bar == VIRTIO_PCI_BAR_MODERN)
+		modern_write(vp, offset, size, value);
+	else if (bar == VIRTIO_PCI_BAR_CONFIG)
+		virtio_pci_config_write(vp, offset, size, value);
+	else if (offset >= VIRTIO_PCI_LEGACY_CONFIG)
+		virtio_pci_config_write(vp, offset - VIRTIO_PCI_LEGACY_CONFIG, size, value);
+	else
+		virtio_pci_legacy_write(vp, offset, size, value);
+}
+
+/* --- the way to the windows through the configuration space (4.1.4.9) ------------------------------------------------- */
+
+/* What PCI_CFG names now, as far as it makes sense. */
+struct access {
+	unsigned int bar, size;
+	uint32_t offset;
+};
+
+static bool get_access(const struct virtio_pci *vp, unsigned int at, unsigned int size, struct access *a)
+{
+	const uint8_t *cap = vp->pci.config + vp->access;
+	unsigned int data = vp->access + (unsigned int)VIRTIO_PCI_CAP_DATA;
+
+	a->bar = cap[VIRTIO_PCI_CAP_BAR];
+	a->offset = virtio_get32(false, cap + VIRTIO_PCI_CAP_OFFSET);
+	a->size = virtio_get32(false, cap + VIRTIO_PCI_CAP_LENGTH);
+	if (at >= data + 4 || at + size <= data)
+		return false;
+	/* 4.1.4.9.2: the length is 1, 2 or 4, the offset a multiple of it. pci_bar_read() and _write() check the rest. */
+	return (a->size == 1 || a->size == 2 || a->size == 4) && a->offset % a->size == 0;
+}
+
+static void config_reading(struct pci_function *fn, unsigned int at, unsigned int size)
+{
+	struct virtio_pci *vp = of(fn);
+	uint8_t bytes[4];
+	struct access a;
+
+	if (!get_access(vp, at, size, &a))
+		return;
+	virtio_put32(false, bytes, pci_bar_read(fn, a.bar, a.offset, a.size));
+	virtio_copy(fn->config + vp->access + VIRTIO_PCI_CAP_DATA, bytes, a.size);
+}
+
+static void config_written(struct pci_function *fn, unsigned int at, unsigned int size)
+{
+	struct virtio_pci *vp = of(fn);
+	struct access a;
+
+	if (get_access(vp, at, size, &a))
+		pci_bar_write(fn, a.bar, a.offset, a.size, pci_function_get32(fn, vp->access + VIRTIO_PCI_CAP_DATA));
+}
+
+/*
+ * A system that is about to hand over to another one (kexec) stops devices by taking this right away, whatever their drivers left
+ * running: so nothing of the driver's may be used any more.
+ */
+static void master_off(struct pci_function *fn)
+{
+	virtio_pci_reset(of(fn));
+}
+
+static void restart(struct pci_function *fn)
+{
+	virtio_pci_reset(of(fn));
+}
+
+static const struct pci_function_ops function_ops = {
+	.bar_read = bar_read,
+	.bar_write = bar_write,
+	.config_reading = config_reading,
+	.config_written = config_written,
+	.master_off = master_off,
+	.restart = restart,
+};
+
+/* --- describing the device -------------------------------------------------------------------------------------------- */
+
+static const struct kind {
+	uint32_t id;			/* VIRTIO_ID_* */
+	uint16_t transitional;		/* 4.1.2.1; 0 = there is none */
+	uint8_t base_class, subclass;	/* PCI code and ID assignment, 1.11 */
+} kinds[] = {
+	{ VIRTIO_ID_NET, 0x1000, 0x02, 0x00 },		/* network, Ethernet */
+	{ VIRTIO_ID_BLOCK, 0x1001, 0x01, 0x80 },	/* storage, other */
+	{ VIRTIO_ID_BALLOON, 0x1002, 0x00, 0xff },
+	{ VIRTIO_ID_CONSOLE, 0x1003, 0x07, 0x80 },	/* communication, other */
+	{ VIRTIO_ID_RNG, 0x1005, 0x00, 0xff },
+	{ 9, 0x1009, 0x00, 0xff },			/* 9P */
+};
+
+static const struct kind *kind_of(uint32_t id)
+{
+	static const struct kind other = { 0, 0, 0x00, 0xff };
+
+	for (unsigned int i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (kinds[i].id == id)
+			return &kinds[i];
+	return &other;
+}
+
+static const char *why_not(const struct virtio_dev *dev, const struct virtio_mem *mem)
+{
+	if (!dev || !dev->ops || !mem || !dev->id || dev->id > 0xff)
+		return "this device cannot be described to PCI";
+	if (!(dev->offered & VIRTIO_F_VERSION_1))
+		return "a device on PCI must offer VIRTIO_F_VERSION_1";
+	if (dev->num_queues > VIRTIO_PCI_QUEUES)
+		return "a device on PCI has at most 32 queues here";
+	if (dev->config_len > 256 - VIRTIO_PCI_LEGACY_CONFIG)
+		return "the configuration of a device on PCI has at most 236 bytes here";
+	for (unsigned int i = 0; i < dev->num_queues; i++)
+		if (!vring_size_valid(dev->queues[i].num_max))
+			return "a queue's size must be a power of two";
+	return NULL;
+}
+
+/* Add a capability; @extra is the multiplier of NOTIFY. Returns its offset. */
+static unsigned int add_capability(struct virtio_pci *vp, uint8_t type, uint8_t bar, uint32_t offset, uint32_t length, uint32_t extra)
+{
+	bool is_long = type == VIRTIO_PCI_CAP_NOTIFY || type == VIRTIO_PCI_CAP_PCI_CFG;
+	uint8_t len = is_long ? VIRTIO_PCI_CAP_LONG : VIRTIO_PCI_CAP_BYTES;
+	uint8_t cap[VIRTIO_PCI_CAP_LONG] = { 0 };
+
+	cap[VIRTIO_PCI_CAP_LEN] = len;
+	cap[VIRTIO_PCI_CAP_TYPE] = type;
+	cap[VIRTIO_PCI_CAP_BAR] = bar;
+	virtio_put32(false, cap + VIRTIO_PCI_CAP_OFFSET, offset);
+	virtio_put32(false, cap + VIRTIO_PCI_CAP_LENGTH, length);
+	virtio_put32(false, cap + VIRTIO_PCI_CAP_MULTIPLIER, extra);
+	/* There is room for all five: 88 bytes of 192. */
+	return (unsigned int)pci_function_add_capability(&vp->pci, PCI_CAP_VENDOR, cap, len);
+}
+
+static void add_windows(struct virtio_pci *vp)
+{
+	uint32_t config_len = (uint32_t)vp->dev->config_len, notify = VIRTIO_PCI_NOTIFY_STEP * vp->dev->num_queues;
+	uint8_t *writable;
+
+	if (vp->transitional)
+		pci_function_add_bar(&vp->pci, VIRTIO_PCI_BAR_LEGACY, VIRTIO_PCI_LEGACY_CONFIG + config_len);
+	pci_function_add_bar(&vp->pci, VIRTIO_PCI_BAR_MODERN, VIRTIO_PCI_AT_NOTIFY + (notify ? notify : VIRTIO_PCI_NOTIFY_STEP));
+	add_capability(vp, VIRTIO_PCI_CAP_COMMON, VIRTIO_PCI_BAR_MODERN, VIRTIO_PCI_AT_COMMON, VIRTIO_PCI_COMMON_LEN, 0);
+	add_capability(vp, VIRTIO_PCI_CAP_NOTIFY, VIRTIO_PCI_BAR_MODERN, VIRTIO_PCI_AT_NOTIFY,
+		       notify ? notify : VIRTIO_PCI_NOTIFY_STEP, VIRTIO_PCI_NOTIFY_STEP);
+	add_capability(vp, VIRTIO_PCI_CAP_ISR, VIRTIO_PCI_BAR_MODERN, VIRTIO_PCI_AT_ISR, 1, 0);
+	if (config_len) {
+		pci_function_add_bar(&vp->pci, VIRTIO_PCI_BAR_CONFIG, config_len);
+		add_capability(vp, VIRTIO_PCI_CAP_DEVICE, VIRTIO_PCI_BAR_CONFIG, 0, config_len, 0);
+	}
+	vp->access = (uint8_t)add_capability(vp, VIRTIO_PCI_CAP_PCI_CFG, 0, 0, 0, 0);
+	/* 4.1.4.9.1: the driver writes bar, offset, length and data. */
+	writable = vp->pci.writable + vp->access;
+	writable[VIRTIO_PCI_CAP_BAR] = 0xff;
+	for (unsigned int i = VIRTIO_PCI_CAP_OFFSET; i < VIRTIO_PCI_CAP_LONG; i++)
+		writable[i] = 0xff;
+}
+
+static void add_ids(struct virtio_pci *vp, const struct kind *kind)
+{
+	uint32_t id = vp->dev->id;
+
+	pci_function_init(&vp->pci, &function_ops, VIRTIO_PCI_VENDOR,
+			  (uint16_t)(vp->transitional ? kind->transitional : VIRTIO_PCI_MODERN_ID + id));
+	/* 4.1.2.1: revision 0 says transitional. 4.1.2.2: there the subsystem is the device id; elsewhere 0x40 or more. */
+	pci_function_set8(&vp->pci, PCI_REVISION, vp->transitional ? 0 : 1);
+	pci_function_set16(&vp->pci, PCI_SUBSYSTEM_VENDOR, VIRTIO_PCI_VENDOR);
+	pci_function_set16(&vp->pci, PCI_SUBSYSTEM_ID, (uint16_t)(vp->transitional ? id : VIRTIO_PCI_MODERN_ID + id));
+	pci_function_set8(&vp->pci, PCI_CLASS + 1, kind->subclass);
+	pci_function_set8(&vp->pci, PCI_CLASS + 2, kind->base_class);
+	pci_function_set8(&vp->pci, PCI_INTERRUPT_PIN, 1);
+}
+
+int virtio_pci_init(struct virtio_pci *vp, struct virtio_dev *dev, enum virtio_pci_kind kind, const struct virtio_mem *mem,
+		    const char **reason)
+{
+	const char *why = why_not(dev, mem);
+
+	if (reason)
+		*reason = why;
+	if (why)
+		return -VIRTIO_EINVAL;
+	virtio_zero(vp, sizeof(*vp));
+	vp->dev = dev;
+	vp->transitional = kind == VIRTIO_PCI_TRANSITIONAL && kind_of(dev->id)->transitional;
+	add_ids(vp, kind_of(dev->id));
+	add_windows(vp);
+	pci_function_seal(&vp->pci);
+
+	dev->transport = &pci_transport;
+	dev->transport_data = vp;
+	dev->mem = mem;
+	dev->legacy_big_endian = false;
+	virtio_pci_reset(vp);
+	return 0;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * virtio-pci-host.h - the host's end of virtio over PCI (see virtio-pci.h): one struct virtio_pci makes one device a PCI function.
+ *
+ * For a machine:
+ *
+ *	virtio_pci_init(&vp, dev, VIRTIO_PCI_TRANSITIONAL, &mem, &reason)
+ *	put &vp.pci on the machine's bus (pci-function.h), which from then on reaches everything else
+ *
+ * All structures lie in I/O BARs, the modern ones too: a port access is a call in our translator, an access to device memory would be
+ * a fault. The interrupt is INTx: level-triggered, acknowledged by reading ISR. Callers hold the I/O lock. No allocation; freestanding.
+ */
+#ifndef KENNEL_TRANSPORT_VIRTIO_PCI_HOST_H
+#define KENNEL_TRANSPORT_VIRTIO_PCI_HOST_H
+
+#include <transport/pci-function.h>
+#include <transport/virtio-pci.h>
+#include <virtio/device.h>
+
+#define VIRTIO_PCI_QUEUES	32	/* most queues of one device: one notification port each */
+
+enum virtio_pci_kind {
+	VIRTIO_PCI_MODERN,
+	VIRTIO_PCI_TRANSITIONAL,	/* where the device has a transitional id; otherwise modern */
+};
+
+/* Where the windows are. */
+enum {
+	VIRTIO_PCI_BAR_LEGACY = 0,	/* transitional devices only */
+	VIRTIO_PCI_BAR_MODERN = 1,	/* COMMON, ISR and NOTIFY, at the offsets below */
+	VIRTIO_PCI_BAR_CONFIG = 2,	/* DEVICE; only of devices that have a configuration */
+	VIRTIO_PCI_AT_COMMON = 0,
+	VIRTIO_PCI_AT_ISR = 64,
+	VIRTIO_PCI_AT_NOTIFY = 128,
+	VIRTIO_PCI_NOTIFY_STEP = 4,	/* notify_off_multiplier: ports from one queue's to the next's */
+};
+
+/* What the driver has said about a queue. */
+struct virtio_pci_queue {
+	uint64_t desc, driver, device;	/* guest-physical addresses of its three parts */
+	uint32_t pfn;			/* legacy: of all three in one block */
+	uint16_t size;
+	bool enabled;			/* modern: and the device has taken it over */
+};
+
+struct virtio_pci {
+	struct pci_function pci;	/* first: what the bus holds */
+	struct virtio_dev *dev;
+	bool transitional;
+	uint8_t access;			/* offset of the PCI_CFG capability in the configuration space */
+
+	/* Since the last reset, but for the generation, which only ever counts. */
+	uint8_t isr;
+	uint8_t generation;		/* of the device's configuration */
+	uint32_t device_feature_select, driver_feature_select;
+	uint64_t driver_features;
+	uint16_t queue_select;
+	struct virtio_pci_queue queue[VIRTIO_PCI_QUEUES];
+
+	/* A device stopped because its driver broke the contract; once per reset. Set after virtio_pci_init(); may be NULL. */
+	void (*complain)(void *opaque, const struct virtio_dev *dev, const char *reason);
+	void *opaque;
+};
+
+/*
+ * Make @dev a PCI function. @mem: guest memory; outlives the device. On failure nothing has changed, and *@reason (unless @reason is
+ * NULL) is a sentence. 0, or -VIRTIO_EINVAL: PCI cannot describe this device. The function does not own the device, and must not move.
+ */
+int virtio_pci_init(struct virtio_pci *vp, struct virtio_dev *dev, enum virtio_pci_kind kind, const struct virtio_mem *mem,
+		    const char **reason);
+
+#endif
