@@ -23,36 +23,18 @@ static void dirty(void *opaque, uint64_t gpa, uint64_t len)
 	cpu_dirty(m->cpu, (uint32_t)gpa, (uint32_t)len);
 }
 
-static int attach(struct lguest *m, struct virtio_dev *dev, const char *what, struct error *error)
+static int attach(void *opaque, struct virtio_dev *dev, const char **reason)
 {
-	const char *reason;
+	struct lguest *m = opaque;
 
-	if (!dev)
-		return error_set(error, ENOMEM, "no memory for a %s device", what);
-	m->devices[m->device_count++] = dev;
-	if (lguest_page_add(&m->bus, dev, &reason) < 0)
-		return error_set(error, ENOSPC, "no room for another %s device: %s", what, reason);
-	return 0;
+	return lguest_page_add(&m->bus, dev, reason);
 }
 
-static int attach_all(struct lguest *m, const struct machine_devices *d, struct error *error)
+static void complain(void *opaque, const struct virtio_dev *dev, const char *reason)
 {
-	unsigned int wanted = d->disk_count + d->net_count + !!d->entropy + !!d->console;
-	int err = 0;
+	struct lguest *m = opaque;
 
-	if (wanted > LGUEST_MAX_DEVICES)
-		return error_set(error, ENOSPC, "too many devices: %u, at most %d are possible", wanted, LGUEST_MAX_DEVICES);
-	for (unsigned int i = 0; i < d->disk_count && !err; i++)
-		err = attach(m, block_device_create(d->disks[i]), "disk", error);
-	for (unsigned int i = 0; i < d->net_count && !err; i++)
-		err = attach(m, net_device_create(d->nets[i]), "network", error);
-	if (d->entropy && !err)
-		err = attach(m, rng_device_create(d->entropy), "entropy", error);
-	/* Last: a guest without an I/O-APIC driver has only 15 interrupts for devices (lguest-pitfalls, C12). */
-	if (d->console && !err)
-		err = attach(m, console_device_create(d->console), "console", error);
-	m->console = d->console;
-	return err;
+	devices_complain(&m->devices, dev, reason);
 }
 
 int lguest_bus_create(struct lguest *m, const struct machine_devices *devices, struct error *error)
@@ -61,10 +43,13 @@ int lguest_bus_create(struct lguest *m, const struct machine_devices *devices, s
 
 	m->mem = (struct virtio_mem){.base = m->ram.base, .start = 0, .size = (uint64_t)m->ram.pages * PAGE, .dirty = dirty, .opaque = m};
 	io_lock();
-	if (lguest_page_init(&m->bus, &m->mem, m->ram_bytes, m->mem.size, raise_irq, m) < 0)
+	if (lguest_page_init(&m->bus, &m->mem, m->ram_bytes, m->mem.size, raise_irq, m) < 0) {
 		err = error_set(error, EINVAL, "the device page does not fit behind guest memory");
-	else
-		err = attach_all(m, devices, error);
+	} else {
+		m->bus.complain = complain;
+		m->console = devices->console;
+		err = devices_create(&m->devices, devices, attach, m, error);
+	}
 	io_unlock();
 	m->memory_bytes = (uint32_t)lguest_page_end(&m->bus);
 	return err;
@@ -78,9 +63,7 @@ void lguest_bus_restart(struct lguest *m)
 void lguest_bus_destroy(struct lguest *m)
 {
 	io_lock();
-	for (unsigned int i = 0; i < m->device_count; i++)
-		virtio_dev_destroy(m->devices[i]);
-	m->device_count = 0;
+	devices_destroy(&m->devices);
 	io_unlock();
 }
 

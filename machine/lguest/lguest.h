@@ -19,6 +19,7 @@
 
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/decode.h"
+#include "machine/devices.h"
 #include "machine/lguest/abi.h"
 #include "machine/kick_timer.h"
 #include "machine/machine.h"
@@ -122,8 +123,7 @@ struct lguest {
 	const char *command_line;
 	struct virtio_mem mem;
 	struct lguest_page bus;
-	struct virtio_dev *devices[LGUEST_MAX_DEVICES];
-	unsigned int device_count;
+	struct devices devices;
 	struct console_backend *console;
 };
 

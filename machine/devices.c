@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine/devices.h"
+
+#include <errno.h>
+
+#include "host/message.h"
+
+#define COMPLAINTS_MAX 8
+
+/* What is being made, and where it goes. */
+struct making {
+	struct devices *devices;
+	devices_attach *attach;
+	void *opaque;
+	struct error *error;
+};
+
+static int add(struct making *making, struct virtio_dev *dev, const char *what)
+{
+	struct devices *devices = making->devices;
+	const char *reason;
+
+	if (!dev)
+		return error_set(making->error, ENOMEM, "no memory for a %s device", what);
+	devices->dev[devices->count++] = dev;
+	if (making->attach(making->opaque, dev, &reason) < 0)
+		return error_set(making->error, ENOSPC, "no room for another %s device: %s", what, reason);
+	return 0;
+}
+
+static int add_all(struct making *making, const struct machine_devices *config)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < config->disk_count && !err; i++)
+		err = add(making, block_device_create(config->disks[i]), "disk");
+	for (unsigned int i = 0; i < config->net_count && !err; i++)
+		err = add(making, net_device_create(config->nets[i]), "network");
+	if (config->entropy && !err)
+		err = add(making, rng_device_create(config->entropy), "entropy");
+	/* Last: an lguest guest without an I/O-APIC driver has only 15 interrupts for devices (lguest-pitfalls, C12). */
+	if (config->console && !err)
+		err = add(making, console_device_create(config->console), "console");
+	return err;
+}
+
+int devices_create(struct devices *devices, const struct machine_devices *config, devices_attach *attach, void *opaque,
+		   struct error *error)
+{
+	struct making making = {.devices = devices, .attach = attach, .opaque = opaque, .error = error};
+	unsigned int wanted = config->disk_count + config->net_count + !!config->entropy + !!config->console;
+
+	if (wanted > DEVICES_MAX)
+		return error_set(error, ENOSPC, "too many devices: %u, at most %d are possible", wanted, DEVICES_MAX);
+	return add_all(&making, config);
+}
+
+void devices_destroy(struct devices *devices)
+{
+	for (unsigned int i = 0; i < devices->count; i++)
+		virtio_dev_destroy(devices->dev[i]);
+	devices->count = 0;
+}
+
+void devices_complain(struct devices *devices, const struct virtio_dev *dev, const char *reason)
+{
+	if (devices->complaints == COMPLAINTS_MAX)
+		return;
+	message_warn("the guest's %s device stops until its driver resets it: %s%s", dev->ops->name, reason,
+		     ++devices->complaints == COMPLAINTS_MAX ? " (further ones are not reported)" : "");
+}
