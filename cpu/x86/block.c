@@ -30,6 +30,12 @@ static void *reserve(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* With the one for all that is not memory. */
+static size_t frame_count(const struct cpu *cpu)
+{
+	return mmu_void_frame(cpu) + 1;
+}
+
 /* The executable mapping must lie below 4 GiB: jump tables hold 32-bit addresses. */
 static uint32_t map_exec(int fd, size_t size)
 {
@@ -68,12 +74,12 @@ int block_cache_create(struct cpu *cpu, size_t size, const char **error)
 	cache->links = reserve(cache->link_max * sizeof(struct link));
 	cache->notes = reserve(cache->notes_max);
 	cache->hash = reserve(sizeof(uint32_t) << BLOCK_HASH_BITS);
-	cpu->frames = reserve(cpu->ram.pages * sizeof(struct frame));
+	cpu->frames = reserve(frame_count(cpu) * sizeof(struct frame));
 	if (!cache->blocks || !cache->links || !cache->notes || !cache->hash || !cpu->frames) {
 		*error = "no memory for translated code";
 		return -1;
 	}
-	for (uint32_t i = 0; i < cpu->ram.pages; i++) {
+	for (uint32_t i = 0; i < frame_count(cpu); i++) {
 		cpu->frames[i].blocks = BLOCK_NONE;
 		cpu->frames[i].writer_slot = -1;
 	}
@@ -94,7 +100,7 @@ void block_cache_destroy(struct cpu *cpu)
 	munmap(cache->links, cache->link_max * sizeof(struct link));
 	munmap(cache->notes, cache->notes_max);
 	munmap(cache->hash, sizeof(uint32_t) << BLOCK_HASH_BITS);
-	munmap(cpu->frames, cpu->ram.pages * sizeof(struct frame));
+	munmap(cpu->frames, frame_count(cpu) * sizeof(struct frame));
 	munmap(cache, sizeof(*cache));
 	cpu->cache = NULL;
 }

@@ -6,13 +6,16 @@
 
 #include "cpu/x86/block.h"
 #include "cpu/x86/copy.h"
+#include "cpu/x86/compare.h"
 #include "cpu/x86/fill.h"
 #include "cpu/x86/half.h"
 #include "cpu/x86/jump.h"
-#include "cpu/x86/maps.h"
 #include "cpu/x86/soft.h"
 
 enum { KERNEL_EXEC_SIZE = 1024 * sizeof(uint32_t) };
+
+/* What must not change while jump tables and chains know the code of a page in the kernel half. */
+#define KERNEL_EXEC_BITS (PTE_FRAME | PTE_P | PTE_US | PTE_NX)
 
 /* --- writers -------------------------------------------------------------------------------------------------------------- */
 
@@ -58,6 +61,12 @@ static void protect_everywhere(struct cpu *cpu, struct slot *slot, uint32_t fram
 				protect_page(cpu, slot, t << 10 | i, frame);
 }
 
+void codepage_written(struct cpu *cpu, uint32_t number)
+{
+	if (cpu->frames[number].code && number != mmu_void_frame(cpu))
+		block_written(cpu, number);
+}
+
 void codepage_protect(struct cpu *cpu, uint32_t number)
 {
 	struct frame *frame = &cpu->frames[number];
@@ -80,8 +89,10 @@ void codepage_protect(struct cpu *cpu, uint32_t number)
 
 static bool note_kernel_code(struct cpu *cpu, uint32_t page, uint32_t pte)
 {
-	uint32_t **table = &cpu->kernel_exec[page >> 10], now = (pte & PTE_FRAME) | PTE_P;
+	uint32_t **table = &cpu->kernel_exec[page >> 10], now = pte & KERNEL_EXEC_BITS;
 
+	if (pte & PTE_LOCAL)
+		local_note(&cpu->local_code, page);
 	if (!*table)
 		*table = maps_zeroed(KERNEL_EXEC_SIZE);
 	if (!*table || (*table)[page & 1023] == now)
@@ -98,9 +109,10 @@ bool codepage_note(struct cpu *cpu, uint32_t linear, uint32_t pte)
 	if (in_kernel_half(cpu, page))
 		return note_kernel_code(cpu, page, pte);
 	fill_drop_other_frame(cpu, page, pte);
-	entry = shadow_get(&cpu->slot->shadow, page);
-	if (entry & SHADOW_CODE)
+	if (shadow_get(&cpu->slot->shadow, page) & SHADOW_CODE)
 		return true;
+	compare_large(cpu, page);
+	entry = shadow_get(&cpu->slot->shadow, page);
 	shadow_set(&cpu->slot->shadow, page, (entry ? entry : pte & PTE_FRAME) | SHADOW_CODE);
 	return false;
 }
@@ -109,9 +121,14 @@ bool codepage_note(struct cpu *cpu, uint32_t linear, uint32_t pte)
 void codepage_compare_kernel(struct cpu *cpu, uint32_t page)
 {
 	uint32_t *table = cpu->kernel_exec[page >> 10];
-	uint32_t was = table ? table[page & 1023] : 0;
+	uint32_t was = table ? table[page & 1023] : 0, now;
 
-	if (!was || !((mmu_peek(cpu, cpu->slot->pgd, page << PAGE_SHIFT) ^ was) & (PTE_FRAME | PTE_P)))
+	if (!was)
+		return;
+	now = mmu_peek(cpu, page << PAGE_SHIFT);
+	if (now & PTE_LOCAL)
+		local_note(&cpu->local_code, page);
+	if (!((now ^ was) & KERNEL_EXEC_BITS))
 		return;
 	table[page & 1023] = 0;
 	block_drop_frame(cpu, was >> PAGE_SHIFT);
@@ -120,13 +137,24 @@ void codepage_compare_kernel(struct cpu *cpu, uint32_t page)
 
 void codepage_compare_all_kernel(struct cpu *cpu)
 {
+	cpu->local_code.count = 0;
 	for (uint32_t t = kernel_table(cpu); t < 1024; t++)
 		for (uint32_t i = 0; cpu->kernel_exec[t] && i < 1024; i++)
 			codepage_compare_kernel(cpu, t << 10 | i);
 }
 
+void codepage_compare_local(struct cpu *cpu)
+{
+	if (cpu->local_code.count >= LOCAL_MANY)
+		codepage_compare_all_kernel(cpu);
+	else
+		for (unsigned i = 0; i < cpu->local_code.count; i++)
+			codepage_compare_kernel(cpu, cpu->local_code.page[i]);
+}
+
 void codepage_forget_kernel(struct cpu *cpu)
 {
+	cpu->local_code.count = 0;
 	for (unsigned i = 0; i < 1024; i++)
 		if (cpu->kernel_exec[i])
 			clear_bytes(cpu->kernel_exec[i], KERNEL_EXEC_SIZE);

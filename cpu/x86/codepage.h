@@ -15,6 +15,8 @@
 void codepage_note_writer(struct cpu *cpu, struct slot *slot, uint32_t page, uint32_t number);
 /** codepage_protect - a frame has become code: no view may have it writable. */
 void codepage_protect(struct cpu *cpu, uint32_t number);
+/** codepage_written - C is about to write to a frame: code made from it is dropped before the bytes change. */
+void codepage_written(struct cpu *cpu, uint32_t number);
 
 /** codepage_note - code at @linear, mapped by @pte, is about to be known to jump tables or chains. Returns whether it was noted before. */
 bool codepage_note(struct cpu *cpu, uint32_t linear, uint32_t pte);
@@ -23,6 +25,8 @@ bool codepage_note(struct cpu *cpu, uint32_t linear, uint32_t pte);
 void codepage_compare_kernel(struct cpu *cpu, uint32_t page);
 /** codepage_compare_all_kernel - any page of the kernel half may have. */
 void codepage_compare_all_kernel(struct cpu *cpu);
+/** codepage_compare_local - any that is not global may have. */
+void codepage_compare_local(struct cpu *cpu);
 void codepage_forget_kernel(struct cpu *cpu);
 void codepage_destroy(struct cpu *cpu);
 

@@ -17,6 +17,7 @@
 #include "cpu/x86/jump.h"
 #include "cpu/x86/segment.h"
 #include "cpu/x86/soft.h"
+#include "cpu/x86/void.h"
 #include "cpu/x86/window.h"
 
 enum { DEFAULT_SLOTS = 8, DEFAULT_CODE_CACHE = 24 << 20, HWCAP2_HAS_FSGSBASE = 2 };
@@ -37,6 +38,8 @@ static bool create_parts(struct cpu *cpu, const struct cpu_config *config, const
 	if (window_create(cpu, config->slots ? config->slots : DEFAULT_SLOTS, error))
 		return false;
 	if (block_cache_create(cpu, config->code_cache ? config->code_cache : DEFAULT_CODE_CACHE, error))
+		return false;
+	if (void_create(cpu, error))
 		return false;
 	if (soft_create(cpu)) {
 		*error = "no memory for a processor";
@@ -82,6 +85,7 @@ struct cpu *cpu_create(const struct cpu_config *config, const char **error)
 void cpu_destroy(struct cpu *cpu)
 {
 	fault_remove(cpu);
+	void_destroy(cpu);
 	block_cache_destroy(cpu);
 	window_destroy(cpu);
 	soft_destroy(cpu);

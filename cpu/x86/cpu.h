@@ -179,17 +179,21 @@ void cpu_set_linear(struct cpu *cpu, uint32_t limit);
 /** cpu_set_pgd - two-level paging from the page directory at guest-physical @pgd; a new or stale space is compared, not rebuilt. */
 void cpu_set_pgd(struct cpu *cpu, uint32_t pgd);
 /*
- * cpu_set_paging - what CR0, CR3, CR4 and EFER say of paging (with cpu_config.system, the processor does this itself)
- * The same again is a TLB flush of pages that are not global.
+ * Paging as control registers describe it. @root: CR3. Addresses without memory behind them read as ones and swallow what is written.
  */
 enum cpu_paging_mode { PAGING_OFF, PAGING_32, PAGING_PAE };
 struct cpu_paging {
 	enum cpu_paging_mode mode;
-	uint32_t root;		/* CR3 */
-	bool wp, pse, nx;	/* CR0.WP, CR4.PSE, EFER.NXE */
+	uint32_t root;
+	bool wp, pse, pge, nx;	/* CR0.WP, CR4.PSE, CR4.PGE, EFER.NXE */
 };
-void cpu_set_paging(struct cpu *cpu, const struct cpu_paging *paging);
-/** cpu_set_kernel_base - linear addresses from here up are the same in every address space. */
+/**
+ * cpu_set_paging - after MOV to CR0, CR3 or CR4, WRMSR to EFER, and task switches: the address space in force, and as a TLB would, all
+ * that is not global is looked up in the tables again (everything, if anything but @root has changed)
+ * Returns false, with nothing changed, when a PDPTE has reserved bits set: #GP(0). A CPUID that offers PAE must say 36 physical address bits.
+ */
+bool cpu_set_paging(struct cpu *cpu, const struct cpu_paging *paging);
+/** cpu_set_kernel_base - most of what lies from here up is the same in every address space (in lguest mode: all). A hint otherwise. */
 void cpu_set_kernel_base(struct cpu *cpu, uint32_t base);
 /** cpu_flush_page - the entry of @address in the tables at @pgd may have changed (TLB contract: memory is authoritative). */
 void cpu_flush_page(struct cpu *cpu, uint32_t pgd, uint32_t address);

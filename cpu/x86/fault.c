@@ -103,17 +103,25 @@ static void leave(struct cpu *cpu, greg_t *regs, uint32_t eip, uint32_t reason)
 	regs[REG_RIP] = (greg_t)(uintptr_t)glue_fault;
 }
 
-static void raise_in_guest(struct cpu *cpu, const struct block *block, greg_t *regs, const struct cpu_fault *fault, bool accessed)
+/* Leave at the beginning of the instruction that could not be run. @accessed: it was accessing memory. Returns its EIP. */
+static uint32_t leave_at(struct cpu *cpu, const struct block *block, greg_t *regs, uint32_t reason, bool accessed)
 {
 	unsigned point = block_point(block, (uint32_t)regs[REG_RIP]);
 	uint32_t eip = block->eip + block->points[point].guest;
 
 	if (accessed)
 		unswap(cpu, block, point, regs);
+	leave(cpu, regs, eip, reason);
+	return eip;
+}
+
+static void raise_in_guest(struct cpu *cpu, const struct block *block, greg_t *regs, const struct cpu_fault *fault, bool accessed)
+{
+	uint32_t eip = leave_at(cpu, block, regs, REASON_FAULT, accessed);
+
 	cpu->exit = (struct cpu_exit){ .kind = EXIT_FAULT, .vector = fault->vector, .error = fault->error,
 				       .address = fault->address, .eip = eip };
 	cpu->stats.guest_faults++;
-	leave(cpu, regs, eip, REASON_FAULT);
 }
 
 /*
@@ -172,6 +180,9 @@ static void page_fault(struct cpu *cpu, struct block *block, greg_t *regs, uint3
 		case WINDOW_CODE:
 			write_to_code(cpu, block, (uint32_t)regs[REG_RIP], frame);
 			break;
+		case WINDOW_VOID:
+			leave_at(cpu, block, regs, REASON_VOID, true);
+			return;
 		}
 	}
 }

@@ -9,7 +9,10 @@
 void fill_page(struct cpu *cpu, enum view view, uint32_t page, uint32_t pte);
 /** fill_drop_other_frame - no view may go on showing @page's old frame, if @pte names another. */
 void fill_drop_other_frame(struct cpu *cpu, uint32_t page, uint32_t pte);
-/** fill_awaited - the page of the last fault given to the guest, if its kernel has made it usable: before it is asked for again. */
-void fill_awaited(struct cpu *cpu);
+/**
+ * fill_awaited - the page of the last fault given to the guest, if its kernel has made it usable: before it is asked for again
+ * Returns whether it has.
+ */
+bool fill_awaited(struct cpu *cpu);
 
 #endif

@@ -1,110 +1,85 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mmu.c - the guest's page tables, and guest memory as C code reaches it.
+ * mmu.c - the address space in force, and guest memory by linear address from C.
  *
- * C never goes through a window: windows are a cache, and a fault there belongs to translated code. It walks the tables and uses
- * the linear mapping of RAM.
+ * Windows are a cache of what the tables say, and a fault in one belongs to translated code. C code does not touch windows: it
+ * walks the tables and uses the linear mapping of RAM.
  */
 #include "cpu/x86/mmu.h"
 
-#include "cpu/x86/block.h"
 #include "cpu/x86/codepage.h"
 #include "cpu/x86/copy.h"
-#include "cpu/x86/window.h"
+#include "cpu/x86/mmu-pae.h"
 
-static volatile uint32_t *entry_at(const struct cpu *cpu, uint32_t table, uint32_t index)
+/* --- the address space in force ------------------------------------------------------------------------------------------- */
+
+enum { SET_WP = 1, SET_PSE = 2, SET_NX = 4, SET_PGE = 8 };
+
+void mmu_set_linear(struct cpu *cpu, uint32_t limit)
 {
-	table >>= PAGE_SHIFT;
-	if (table >= cpu->ram.pages)
-		return NULL;
-	return (volatile uint32_t *)(cpu->ram.base + ((size_t)table << PAGE_SHIFT)) + index;
+	cpu->mmu = (struct mmu){ .mode = &mmu_linear, .root = MMU_LINEAR, .limit = limit,
+				 .write_needs = { PTE_RW | PTE_D, PTE_RW | PTE_D } };
 }
 
-static uint32_t peek_linear(const struct cpu *cpu, uint32_t linear)
+void mmu_set_lguest(struct cpu *cpu, uint32_t pgd)
 {
-	if (linear >= cpu->linear_limit)
-		return 0;
-	return (linear & PTE_FRAME) | PTE_P | PTE_RW | PTE_A | PTE_D;
+	cpu->mmu = (struct mmu){ .mode = &mmu_lguest, .root = pgd & PTE_FRAME, .root_mask = PTE_FRAME,
+				 .write_needs = { PTE_RW | PTE_D, PTE_RW | PTE_D } };
 }
 
-uint32_t mmu_peek(const struct cpu *cpu, uint32_t pgd, uint32_t linear)
+bool mmu_set(struct cpu *cpu, const struct cpu_paging *paging)
 {
-	volatile uint32_t *entry;
-	uint32_t pde, pte;
+	static const struct mmu_mode *const modes[] = { [PAGING_OFF] = &mmu_off, [PAGING_32] = &mmu_32, [PAGING_PAE] = &mmu_pae };
+	static const uint32_t root_mask[] = { [PAGING_OFF] = 0, [PAGING_32] = PTE_FRAME, [PAGING_PAE] = ~31u };
+	bool pae = paging->mode == PAGING_PAE;
+	struct mmu mmu = {
+		.mode = modes[paging->mode],
+		.root = paging->mode == PAGING_OFF ? MMU_LINEAR : paging->root & root_mask[paging->mode],
+		.root_mask = root_mask[paging->mode],
+		.flags = (paging->wp ? SET_WP : 0) | (paging->pse ? SET_PSE : 0) | (paging->nx ? SET_NX : 0) | (paging->pge ? SET_PGE : 0),
+		.write_needs = { PTE_D | (paging->wp ? PTE_RW : 0), PTE_D | PTE_RW },
+		.large_bit = paging->pse ? PTE_PS : 0,
+		.all_local = paging->pge ? 0 : PTE_LOCAL,
+		.fetch_error = pae && paging->nx ? PF_FETCH : 0,
+		.reserved = mmu_pae_reserved(paging->nx),
+	};
 
-	if (pgd == MMU_LINEAR)
-		return peek_linear(cpu, linear);
-	entry = entry_at(cpu, pgd, linear >> 22);
-	pde = entry ? *entry : 0;
-	if (!(pde & PTE_P))
-		return 0;
-	entry = entry_at(cpu, pde, linear >> 12 & 1023);
-	pte = entry ? *entry : 0;
-	if (!(pte & PTE_P) || pte >> PAGE_SHIFT >= cpu->ram.pages)
-		return 0;
-	return pte & (pde | ~(uint32_t)(PTE_RW | PTE_US));
+	if (pae && !mmu_pae_load(cpu, mmu.root, mmu.pdpte))
+		return false;
+	cpu->mmu = mmu;
+	return true;
 }
 
-static int fail(uint32_t linear, unsigned access, bool present, struct cpu_fault *fault)
+int mmu_fail(const struct cpu *cpu, uint32_t linear, unsigned access, uint32_t reason, struct cpu_fault *fault)
 {
 	fault->vector = TRAP_PF;
 	fault->address = linear;
-	fault->error = (present ? PF_PRESENT : 0) | (access & MMU_WRITE ? PF_WRITE : 0) | (access & MMU_USER ? PF_USER : 0);
+	fault->error = reason | (access & MMU_WRITE ? PF_WRITE : 0) | (access & MMU_USER ? PF_USER : 0) |
+		       (access & MMU_FETCH ? cpu->mmu.fetch_error : 0);
 	return TRAP_PF;
 }
 
-static bool allowed(uint32_t pte, unsigned access)
-{
-	return !(access & MMU_WRITE && !(pte & PTE_RW)) && !(access & MMU_USER && !(pte & PTE_US));
-}
+/* --- memory for C --------------------------------------------------------------------------------------------------------- */
 
-int mmu_walk(struct cpu *cpu, uint32_t linear, unsigned access, uint32_t *result, struct cpu_fault *fault)
+uint8_t *mmu_host(struct cpu *cpu, uint32_t pte, bool write)
 {
-	uint32_t pgd = window_pgd(cpu);
-	uint32_t bits = PTE_A | (access & MMU_WRITE ? PTE_D : 0);
-	volatile uint32_t *entry;
-	uint32_t pde, pte;
-
-	if (pgd == MMU_LINEAR) {
-		*result = peek_linear(cpu, linear);
-		return *result && !(access & MMU_USER) ? 0 : fail(linear, access, *result, fault);
-	}
-	entry = entry_at(cpu, pgd, linear >> 22);
-	if (!entry || !(*entry & PTE_P))
-		return fail(linear, access, false, fault);
-	pde = *entry;
-	if (!(pde & PTE_A))
-		*entry = pde | PTE_A;
-	entry = entry_at(cpu, pde, linear >> 12 & 1023);
-	if (!entry || pde & PTE_PS) {
-		cpu->ops->broken(cpu->opaque, "bad page directory entry", pde);
-		return fail(linear, access, false, fault);
-	}
-	pte = *entry;
-	if (!(pte & PTE_P))
-		return fail(linear, access, false, fault);
-	if (pte >> PAGE_SHIFT >= cpu->ram.pages) {
-		cpu->ops->broken(cpu->opaque, "bad page table entry", pte);
-		return fail(linear, access, false, fault);
-	}
-	*result = pte & (pde | ~(uint32_t)(PTE_RW | PTE_US));
-	if (!allowed(*result, access))
-		return fail(linear, access, true, fault);
-	if ((pte & bits) != bits) {
-		*entry = pte | bits;
-		*result |= bits;
-	}
-	return 0;
+	if (pte >> PAGE_SHIFT < cpu->ram.pages)
+		return cpu->ram.base + (pte & PTE_FRAME);
+	return write ? cpu->void_sink : cpu->void_ones;
 }
 
 int mmu_fetch(struct cpu *cpu, uint32_t linear, uint32_t *physical, bool *known, struct cpu_fault *fault)
 {
 	uint32_t pte;
 	bool noted;
-	int vector = mmu_walk(cpu, linear, cpu->user ? MMU_USER : 0, &pte, fault);
+	int vector = mmu_walk(cpu, linear, MMU_FETCH | (cpu->user ? MMU_USER : 0), &pte, fault);
 
 	if (vector)
 		return vector;
+	if (pte >> PAGE_SHIFT == mmu_void_frame(cpu)) {	/* ones: no instruction begins with FF FF */
+		*fault = (struct cpu_fault){ .vector = TRAP_UD };
+		return TRAP_UD;
+	}
 	*physical = (pte & PTE_FRAME) | (linear & PAGE_MASK);
 	noted = codepage_note(cpu, linear, pte);
 	if (known)
@@ -128,7 +103,7 @@ static int locate(struct cpu *cpu, uint32_t address, uint32_t len, unsigned acce
 		if (vector)
 			return vector;
 		frame[i] = pte >> PAGE_SHIFT;
-		at[i] = cpu->ram.base + ((size_t)frame[i] << PAGE_SHIFT) + (linear & PAGE_MASK);
+		at[i] = mmu_host(cpu, pte, access & MMU_WRITE) + (linear & PAGE_MASK);
 	}
 	return 0;
 }
@@ -153,13 +128,6 @@ int cpu_read(struct cpu *cpu, uint32_t address, void *buf, uint32_t len, bool us
 	return 0;
 }
 
-/* Code made from a page that is about to be written by C is dropped before the bytes change. */
-static void forget_code(struct cpu *cpu, uint32_t frame)
-{
-	if (cpu->frames[frame].code)
-		block_written(cpu, frame);
-}
-
 static int write_two(struct cpu *cpu, uint32_t address, const uint8_t *from, uint32_t len, bool user, struct cpu_fault *fault)
 {
 	uint32_t first = PAGE_SIZE - (address & PAGE_MASK);
@@ -169,10 +137,10 @@ static int write_two(struct cpu *cpu, uint32_t address, const uint8_t *from, uin
 
 	if (vector)
 		return vector;
-	forget_code(cpu, frame[0]);
+	codepage_written(cpu, frame[0]);
 	copy_bytes(at[0], from, len < first ? len : first);
 	if (len > first) {
-		forget_code(cpu, frame[1]);
+		codepage_written(cpu, frame[1]);
 		copy_bytes(at[1], from + first, len - first);
 	}
 	return 0;

@@ -15,6 +15,7 @@
 #include "cpu/x86/ring.h"
 #include "cpu/x86/soft.h"
 #include "cpu/x86/translate.h"
+#include "cpu/x86/void.h"
 #include "cpu/x86/window.h"
 
 /* --- finding ---------------------------------------------------------------------------------------------------------------- */
@@ -208,6 +209,8 @@ static void back_to_mark(struct cpu *cpu, const struct cache_mark *mark)
 	c->notes_used = mark->notes;
 }
 
+static bool run_in_void(struct cpu *cpu);
+
 /* Did it run, so that EIP is at the next one? false: cpu->exit is filled. */
 static bool after_apart(struct cpu *cpu, uint32_t reason)
 {
@@ -220,6 +223,8 @@ static bool after_apart(struct cpu *cpu, uint32_t reason)
 		return run_emulated(cpu, &cpu->insn);
 	case REASON_NM:
 		return raise_vector(cpu, TRAP_NM);
+	case REASON_VOID:
+		return run_in_void(cpu);
 	case REASON_FAULT:
 		return false;
 	default:
@@ -250,6 +255,17 @@ static bool run_apart(struct cpu *cpu)
 	}
 	ran = after_apart(cpu, enter(cpu, block->host, cpu->miss_table));
 	back_to_mark(cpu, &mark);
+	return ran;
+}
+
+/* The instruction at EIP writes where there is no memory. */
+static bool run_in_void(struct cpu *cpu)
+{
+	bool ran;
+
+	void_open(cpu);
+	ran = run_apart(cpu);
+	void_close(cpu);
 	return ran;
 }
 
@@ -358,6 +374,9 @@ static uint32_t dispatch(struct cpu *cpu, uint32_t reason)
 		return 0;
 	case REASON_SOFT:
 		run_checked(cpu);
+		return 0;
+	case REASON_VOID:
+		run_in_void(cpu);
 		return 0;
 	default:
 		return 0;

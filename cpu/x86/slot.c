@@ -49,6 +49,7 @@ int slots_create(struct cpu *cpu, unsigned count, const char **error)
 	cpu->map_limit = maps_limit();
 	cpu->slot = &cpu->slots[0];
 	cpu->slot->pgd = MMU_LINEAR;
+	mmu_set_linear(cpu, 0);
 	return 0;
 }
 
@@ -97,6 +98,7 @@ static void empty_slot(struct cpu *cpu, struct slot *slot)
 		maps_hide(slot->view[v], GIB4);
 	shadow_empty(&slot->shadow, 0, 1024);
 	empty_common(cpu, slot);
+	slot->local.count = 0;
 	slot->kernel_stale = false;
 	slot->distrusted = false;
 }

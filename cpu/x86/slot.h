@@ -17,6 +17,7 @@ struct slot {
 	struct shadow shadow;
 	struct jump_table *table;	/* user code */
 	uint64_t last_used;
+	struct local_pages local;	/* shown in the kernel half, but not global */
 	unsigned map_count;
 	bool kernel_stale;		/* compare the kernel half before it is used again */
 	bool user_stale;		/* compare the user half's user view before user code runs again */

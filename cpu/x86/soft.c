@@ -4,7 +4,7 @@
 
 #include "cpu/x86/soft.h"
 
-#include "cpu/x86/block.h"
+#include "cpu/x86/codepage.h"
 #include "cpu/x86/mmu.h"
 
 enum { INSNS = 2048, FIRST_THRESHOLD = 6, MOST_PATIENCE = 10, WORTH_IT = 96, SOFT_ENTRIES = 256, NO_TAG = 1, STRING_PAGES = 32 };
@@ -105,7 +105,7 @@ static void enter(struct cpu *cpu, uint32_t linear, uint32_t pte, bool write)
 	*entry = (struct soft_entry){
 		.read = page,
 		.write = write ? page : NO_TAG,
-		.addend = (uint64_t)(uintptr_t)cpu->ram.base + (pte & PTE_FRAME) - page,
+		.addend = (uint64_t)(uintptr_t)mmu_host(cpu, pte, write) - page,
 	};
 }
 
@@ -123,8 +123,10 @@ enum soft_result soft_miss(struct cpu *cpu, uint32_t linear, uint32_t kind, stru
 		return SOFT_FAULT;
 	if ((linear ^ last) & ~PAGE_MASK)
 		return SOFT_APART;
-	if (write && cpu->frames[pte >> PAGE_SHIFT].code)
-		block_written(cpu, pte >> PAGE_SHIFT);
+	if (write && pte >> PAGE_SHIFT == mmu_void_frame(cpu))
+		return SOFT_APART;
+	if (write)
+		codepage_written(cpu, pte >> PAGE_SHIFT);
 	enter(cpu, linear, pte, write);
 	return SOFT_DONE;
 }
@@ -138,9 +140,9 @@ static int place(struct cpu *cpu, uint32_t linear, bool write, uint8_t **host, s
 
 	if (vector)
 		return vector;
-	if (write && cpu->frames[pte >> PAGE_SHIFT].code)
-		block_written(cpu, pte >> PAGE_SHIFT);
-	*host = cpu->ram.base + (pte & PTE_FRAME) + (linear & PAGE_MASK);
+	if (write)
+		codepage_written(cpu, pte >> PAGE_SHIFT);
+	*host = mmu_host(cpu, pte, write) + (linear & PAGE_MASK);
 	return 0;
 }
 

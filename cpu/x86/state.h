@@ -53,6 +53,7 @@
 #define REASON_COUNT	6
 #define REASON_KICK	8	/* entered with the kick flag up; nothing ran */
 #define REASON_FAULT	9	/* put there by a signal handler, which filled cpu->exit */
+#define REASON_VOID	10	/* put there by a signal handler: eip = an instruction that writes where there is no memory */
 
 #ifndef __ASSEMBLER__
 
@@ -68,6 +69,27 @@ struct frame;
 struct jump_table;
 
 enum { DESCRIPTORS = 16 };
+
+/* The address space in force: mmu.c. */
+struct mmu {
+	const struct mmu_mode *mode;
+	uint32_t root;			/* physical address of the tables, or MMU_LINEAR */
+	uint32_t root_mask;		/* which bits of CR3 that is; 0: none */
+	uint32_t limit;			/* lguest without paging: end of memory */
+	uint64_t pdpte[4];		/* PAE: as they were when the root was loaded */
+	uint32_t write_needs[2];	/* PTE bits a page needs to be written, by supervisor and user */
+	uint32_t large_bit;		/* PTE_PS, if directory entries can have it */
+	uint32_t all_local;		/* PTE_LOCAL, if nothing is global */
+	uint32_t fetch_error;		/* PF_FETCH, if faults say so */
+	uint32_t flags;			/* what else but the root decides rights */
+	uint64_t reserved;		/* PAE: bits that no entry may have */
+};
+
+/* Pages of the kernel half, by linear number, that are not global; more than there is room for: any may be. */
+struct local_pages {
+	uint32_t page[32];
+	unsigned count;
+};
 
 struct cpu {
 	/* Touched by translated code. */
@@ -134,12 +156,15 @@ struct cpu {
 	struct jump_table *kernel_table, *miss_table;
 	bool kernel_table_low;		/* it has entries below kernel_base */
 
-	/* Address spaces: window.c */
+	/* Address spaces: mmu.c, window.c */
+	struct mmu mmu;
+	struct local_pages local_code;	/* those with code that kernel_exec knows */
+	uint8_t *void_ones, *void_sink;	/* one page each: what is read and what is written where there is no memory */
+	int void_fd;			/* the first */
 	struct slot *slots, *slot;	/* all; the one in force */
 	unsigned slot_count;
 	uint64_t slot_clock;
 	uint32_t kernel_base;
-	uint32_t linear_limit;
 	unsigned map_count, map_limit;
 	bool distrust;			/* some slot is distrusted */
 	uint8_t *gs;			/* what the host's gs base holds */
@@ -149,7 +174,7 @@ struct cpu {
 	} stale;			/* pages of the slot in force to look at before the guest runs on */
 	uint32_t fault_page;		/* the page of the last page fault given to the guest, and how it was touched */
 	bool fault_write, fault_user;
-	uint32_t *kernel_exec[1024];	/* kernel pages with entries in kernel_table or chains: the frame they were seen at, | 1 */
+	uint32_t *kernel_exec[1024];	/* kernel pages with entries in kernel_table or chains: the entry they were seen at */
 
 	/* Checked accesses: soft.c */
 	uint8_t soft_log[64];		/* entries of soft[] in use */

@@ -17,6 +17,7 @@ static void apply_paging(struct cpu *cpu)
 		.root = s->cr3,
 		.wp = s->cr0 & CR0_WP,
 		.pse = s->cr4 & CR4_PSE,
+		.pge = s->cr4 & CR4_PGE,
 		.nx = s->efer & EFER_NX,
 	};
 

@@ -32,11 +32,6 @@ void window_destroy(struct cpu *cpu)
 	codepage_destroy(cpu);
 }
 
-uint32_t window_pgd(const struct cpu *cpu)
-{
-	return cpu->slot->pgd;
-}
-
 /* --- what the processor asks for ------------------------------------------------------------------------------------------ */
 
 static enum view present_view(const struct cpu *cpu)
@@ -57,7 +52,7 @@ enum window_result window_fault(struct cpu *cpu, uint32_t linear, bool write, ui
 	}
 	*frame = pte >> PAGE_SHIFT;
 	if (write && cpu->frames[*frame].code)
-		return WINDOW_CODE;
+		return *frame == mmu_void_frame(cpu) ? WINDOW_VOID : WINDOW_CODE;
 	fill_page(cpu, present_view(cpu), linear >> PAGE_SHIFT, pte);
 	if (cpu->distrust)	/* and the access finds an empty view, and faults again */
 		slots_empty_distrusted(cpu);
@@ -67,15 +62,10 @@ enum window_result window_fault(struct cpu *cpu, uint32_t linear, bool write, ui
 static void settle_pages(struct cpu *cpu, unsigned first, unsigned look)
 {
 	struct batches batches = { 0 };
-	bool awaited = false;
 
-	for (unsigned i = first; i < cpu->stale.count; i++) {
+	for (unsigned i = first; i < cpu->stale.count; i++)
 		compare_page(cpu, cpu->slot, cpu->stale.page[i], look, &batches);
-		awaited |= cpu->stale.page[i] == cpu->fault_page;
-	}
 	batches_finish(cpu, &batches);
-	if (awaited && look & 1 << (cpu->fault_user ? VIEW_USER : VIEW_KERNEL))
-		fill_awaited(cpu);
 }
 
 /* Pages named by cpu_flush_page(): the kernel's view follows before the kernel runs on, the user's before user code does. */
@@ -95,12 +85,24 @@ static void settle_user(struct cpu *cpu)
 	cpu->slot->user_stale = false;
 }
 
+/*
+ * The guest is back at the CPL at which it met a missing page, or on the way there: its kernel's own fault comes back after a few exits,
+ * a process's either with the page there, or for something else.
+ */
+static void settle_awaited(struct cpu *cpu)
+{
+	if (cpu->user == cpu->fault_user ? fill_awaited(cpu) || cpu->user : cpu->user)
+		cpu->fault_page = ~0u;
+}
+
 void window_settle(struct cpu *cpu)
 {
 	if (cpu->stale.count != cpu->stale.kernel_done || (cpu->user && cpu->stale.count))
 		settle_stale(cpu);
 	if (cpu->user && cpu->slot->user_stale)
 		settle_user(cpu);
+	if (cpu->fault_page != ~0u)
+		settle_awaited(cpu);
 	if (cpu->user && cpu->slot->jumps_stale) {
 		jump_clear(cpu->slot->table);
 		cpu->slot->jumps_stale = false;
@@ -124,18 +126,23 @@ void window_enter(struct cpu *cpu)
 
 /* --- what the machine asks for -------------------------------------------------------------------------------------------- */
 
-static void use(struct cpu *cpu, uint32_t pgd)
+/* The slot for the address space that has just been put in force. */
+static void use(struct cpu *cpu)
 {
-	struct slot *slot = slot_find(cpu, pgd);
+	struct slot *slot = slot_find(cpu, cpu->mmu.root);
 
 	soft_flush(cpu);
 	if (slot)
 		compare_user(cpu, slot);
 	else
-		slot = slot_take(cpu, pgd);
+		slot = slot_take(cpu, cpu->mmu.root);
 	cpu->slot = slot;
 	if (slot->kernel_stale)
 		compare_kernel(cpu, slot);
+	else if (slot->local.count)
+		compare_local(cpu, slot);
+	if (cpu->local_code.count)
+		codepage_compare_local(cpu);
 	slot->last_used = ++cpu->slot_clock;
 	cpu->stale.count = cpu->stale.kernel_done = 0;
 	cpu->fault_page = ~0u;
@@ -149,28 +156,45 @@ void cpu_set_linear(struct cpu *cpu, uint32_t limit)
 {
 	slots_free_all(cpu);
 	block_flush(cpu);
-	cpu->linear_limit = limit;
 	cpu->kernel_base = ~PAGE_MASK;
-	use(cpu, MMU_LINEAR);
+	mmu_set_linear(cpu, limit);
+	use(cpu);
 }
 
 void cpu_set_pgd(struct cpu *cpu, uint32_t pgd)
 {
-	use(cpu, pgd & PTE_FRAME);
+	mmu_set_lguest(cpu, pgd);
+	use(cpu);
+}
+
+bool cpu_set_paging(struct cpu *cpu, const struct cpu_paging *paging)
+{
+	const struct mmu_mode *mode = cpu->mmu.mode;
+	uint32_t flags = cpu->mmu.flags;
+
+	if (!mmu_set(cpu, paging))
+		return false;
+	if (cpu->mmu.mode != mode) {	/* roots mean something else now */
+		slots_free_all(cpu);
+		block_flush(cpu);
+	}
+	if (cpu->mmu.root != cpu->slot->pgd || cpu->mmu.flags == flags)
+		use(cpu);
+	if (cpu->mmu.flags != flags)
+		cpu_flush_all(cpu);
+	return true;
 }
 
 /* The halves change: nothing that was sorted by them may stay. */
 void cpu_set_kernel_base(struct cpu *cpu, uint32_t base)
 {
-	uint32_t pgd = cpu->slot->pgd;
-
 	base &= 0xffc00000u;
 	if (base == cpu->kernel_base)
 		return;
 	slots_free_all(cpu);
 	block_flush(cpu);
 	cpu->kernel_base = base ? base : ~PAGE_MASK;
-	use(cpu, pgd);
+	use(cpu);
 }
 
 static void flush_kernel_page(struct cpu *cpu, uint32_t page)
@@ -184,6 +208,11 @@ static void flush_kernel_page(struct cpu *cpu, uint32_t page)
 	codepage_compare_kernel(cpu, page);
 }
 
+static bool in_force(const struct cpu *cpu, uint32_t root)
+{
+	return !((cpu->mmu.root ^ root) & cpu->mmu.root_mask);
+}
+
 void cpu_flush_page(struct cpu *cpu, uint32_t pgd, uint32_t address)
 {
 	uint32_t page = address >> PAGE_SHIFT;
@@ -193,7 +222,7 @@ void cpu_flush_page(struct cpu *cpu, uint32_t pgd, uint32_t address)
 		flush_kernel_page(cpu, page);
 		return;
 	}
-	if (cpu->slot->pgd != (pgd & PTE_FRAME))
+	if (!in_force(cpu, pgd))
 		return;		/* compared when it is next used */
 	if (cpu->stale.count == sizeof(cpu->stale.page) / sizeof(cpu->stale.page[0])) {
 		settle_stale(cpu);
@@ -208,7 +237,7 @@ void cpu_flush_pgd_slot(struct cpu *cpu, uint32_t pgd, uint32_t index)
 	soft_flush(cpu);
 	if (index >= kernel_table(cpu))
 		cpu_flush_all(cpu);
-	else if (cpu->slot->pgd == (pgd & PTE_FRAME))
+	else if (in_force(cpu, pgd))
 		compare_range(cpu, cpu->slot, index, index + 1, LOOK_BOTH);
 }
 

@@ -77,7 +77,7 @@ static void check_accessible(const struct mapping *m, const struct slot *slot, e
 	assert_true(m->from >= window && m->to <= window + (1ull << 32));
 	assert_true(m->offset + (m->to - m->from) <= g->size);
 	for (uint64_t at = m->from; settled && at < m->to; at += PAGE_SIZE) {
-		uint32_t pte = mmu_peek(g->cpu, slot->pgd, (uint32_t)(at - window));
+		uint32_t pte = mmu_peek(g->cpu, (uint32_t)(at - window));
 
 		assert_true(pte & PTE_P);
 		assert_int_equal(pte & PTE_FRAME, m->offset + (at - m->from));
