@@ -106,4 +106,32 @@ struct entropy_backend_ops {
 	void (*close)(struct entropy_backend *be);
 };
 
+/* --- memory given back ------------------------------------------------------------------------------------------------ */
+
+/* One figure of the guest's memory statistics (virtio 1.2, 5.5.6.4): VIRTIO_BALLOON_S_*; bytes or events. */
+struct balloon_stat {
+	uint16_t tag;
+	uint64_t value;
+};
+
+struct balloon_backend {
+	const struct balloon_backend_ops *ops;
+	uint64_t target;			/* bytes the guest is asked to give up; followed by target_changed() */
+	uint64_t actual;			/* bytes it says it has; kept by the device */
+	void *opaque;				/* the device's, for the two calls below, which it fills in */
+	void (*target_changed)(void *opaque);
+	bool (*ask_stats)(void *opaque);	/* ops->stats() will follow; false: the guest has no buffer for them now */
+};
+
+struct balloon_backend_ops {
+	/*
+	 * The guest does not need what is in these bytes of its memory, whole 4096-byte pages: give them back to the host. They read
+	 * as zeros or as before, and are usable again whenever the guest touches them. A hint: failure changes nothing. Never blocks.
+	 */
+	void (*release)(struct balloon_backend *be, uint64_t gpa, uint64_t len);
+	/* The guest's answer; NULL: nobody asks, and the guest is not offered to tell. */
+	void (*stats)(struct balloon_backend *be, const struct balloon_stat *stats, unsigned int count);
+	void (*close)(struct balloon_backend *be);	/* may be NULL */
+};
+
 #endif

@@ -16,5 +16,6 @@ struct virtio_dev *console_device_create(struct console_backend *backend);
 struct virtio_dev *block_device_create(struct block_backend *backend);
 struct virtio_dev *net_device_create(struct net_backend *backend);
 struct virtio_dev *rng_device_create(struct entropy_backend *backend);
+struct virtio_dev *balloon_device_create(struct balloon_backend *backend);
 
 #endif

@@ -16,7 +16,7 @@
 #include <virtio/driver-rng.h>
 
 #include "../device/bed.h"
-#include "pci-bed.h"
+#include "../device/pci-bed.h"
 
 struct fixture {
 	struct pci_bed *bed;

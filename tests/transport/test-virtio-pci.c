@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "../device/bed.h"
-#include "pci-bed.h"
+#include "../device/pci-bed.h"
 
 struct fixture {
 	struct pci_bed *bed;

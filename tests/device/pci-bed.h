@@ -3,8 +3,8 @@
  * pci-bed.h - a test bed: a "guest memory", the pc's PCI bus with virtio functions on it, and the guest's end in the same process.
  * IN and OUT are plain calls; an asserted line is a bit that pci_bed_interrupts() hands to every device of the guest's end.
  */
-#ifndef TESTS_TRANSPORT_PCI_BED_H
-#define TESTS_TRANSPORT_PCI_BED_H
+#ifndef TESTS_DEVICE_PCI_BED_H
+#define TESTS_DEVICE_PCI_BED_H
 
 #include <device/device.h>
 #include <machine/pc/pci.h>
