@@ -2,8 +2,10 @@
 /*
  * pci.c - the PCI bus of the pc: configuration mechanism 1 (PCI Local Bus 3.0, 3.2.2.3.2), port decoding, interrupt wiring.
  *
- * A doorbell is an OUT, so finding the function behind a port must be one look into a table. The table is made anew whenever the guest
- * changes a BAR or a command register, which it does a few dozen times while it boots and then never again.
+ * Every window of a function is a range of the board's port space, which is where a doorbell finds its function by one look into a
+ * table. When the guest changes a BAR or a command register, which it does a few dozen times while it boots and then never again, the
+ * function's windows are taken out and put in again where they are now. Where that is on top of something else, whoever was there first
+ * goes on answering.
  *
  * INTA of each slot is wired to one of five lines that no chip of the board uses. The guest reads it from the interrupt line register,
  * which a BIOS would have filled in; writing there changes what it reads, not the wire.
@@ -13,7 +15,7 @@
 #include <string.h>
 
 /* Not 9 (ACPI), 12 (mouse), 13 (FPU) or any that the board has a chip for. */
-static const uint8_t wires[] = { 10, 11, 5, 15, 14 };
+static const uint8_t wires[] = {10, 11, 5, 15, 14};
 
 enum { WIRES = sizeof(wires) / sizeof(wires[0]) };
 
@@ -45,26 +47,46 @@ static void slot_irq(void *opaque, bool level)
 		bus->irq(bus->opaque, slot->line, level);
 }
 
-static void map_window(struct pci_bus *bus, const struct pci_slot *slot, unsigned int bar)
+static uint32_t window_in(void *opaque, uint32_t offset, unsigned int size)
 {
-	int32_t port = pci_function_port(slot->function, bar);
+	const struct pci_window *window = opaque;
 
-	if (port >= 0)
-		memset(bus->decode + port / 4, (int)(1 + PCI_BARS * slot->number + bar), slot->function->bar_size[bar] / 4);
+	return pci_bar_read(window->function, window->bar, offset, size);
 }
 
-/* Where two windows overlap, the guest has made a mistake, and the later slot answers. */
+static void window_out(void *opaque, uint32_t offset, unsigned int size, uint32_t value)
+{
+	const struct pci_window *window = opaque;
+
+	pci_bar_write(window->function, window->bar, offset, size, value);
+}
+
+static const struct port_ops window_ops = {.in = window_in, .out = window_out, .min_size = 1, .max_size = 4, .cold = true};
+
+/* A window that finds no place in the port space (there are fewer windows than places) is one that does not answer. */
+static void place_window(struct ports *ports, struct pci_window *window, uint32_t count)
+{
+	int32_t port = count ? pci_function_port(window->function, window->bar) : -1;
+	struct port_range *range = &window->range;
+
+	if (range->slot && port == range->first)
+		return;
+	ports_remove(ports, range);
+	if (port < 0)
+		return;
+	*range = (struct port_range){.first = (uint16_t)port, .count = count, .ops = &window_ops, .opaque = window};
+	ports_add(ports, range);
+}
+
 static void slot_moved(void *opaque)
 {
-	struct pci_bus *bus = ((struct pci_slot *)opaque)->bus;
+	struct pci_slot *slot = opaque;
 
-	memset(bus->decode, 0, sizeof(bus->decode));
-	for (unsigned int i = 0; i < bus->count; i++)
-		for (unsigned int bar = 0; bar < PCI_BARS; bar++)
-			map_window(bus, &bus->slot[i], bar);
+	for (unsigned int bar = 0; bar < PCI_BARS; bar++)
+		place_window(slot->bus->ports, &slot->window[bar], slot->function->bar_size[bar]);
 }
 
-static const struct pci_bus_ops slot_ops = { .irq = slot_irq, .moved = slot_moved };
+static const struct pci_bus_ops slot_ops = {.irq = slot_irq, .moved = slot_moved};
 
 /* --- building: what a BIOS does --------------------------------------------------------------------------------------- */
 
@@ -94,7 +116,9 @@ static void put_into(struct pci_bus *bus, struct pci_function *function)
 {
 	struct pci_slot *slot = &bus->slot[bus->count];
 
-	*slot = (struct pci_slot){ .bus = bus, .function = function, .number = bus->count, .line = pci_bus_line(bus->count) };
+	*slot = (struct pci_slot){.bus = bus, .function = function, .number = bus->count, .line = pci_bus_line(bus->count)};
+	for (unsigned int bar = 0; bar < PCI_BARS; bar++)
+		slot->window[bar] = (struct pci_window){.function = function, .bar = bar};
 	function->bus = &slot_ops;
 	function->bus_data = slot;
 	bus->count++;
@@ -133,16 +157,6 @@ static void make_bridge(struct pci_function *bridge)
 	pci_function_seal(bridge);
 }
 
-void pci_bus_init(struct pci_bus *bus, void (*irq)(void *opaque, unsigned int line, bool level), void *opaque)
-{
-	memset(bus, 0, sizeof(*bus));
-	bus->irq = irq;
-	bus->opaque = opaque;
-	bus->next_port = PCI_PORTS_FIRST;
-	make_bridge(&bus->bridge);
-	put_into(bus, &bus->bridge);
-}
-
 void pci_bus_restart(struct pci_bus *bus)
 {
 	bus->address = 0;
@@ -150,81 +164,64 @@ void pci_bus_restart(struct pci_bus *bus)
 		pci_function_restart(bus->slot[i].function);
 }
 
-/* --- the guest's accesses --------------------------------------------------------------------------------------------- */
+/* --- configuration mechanism 1 ---------------------------------------------------------------------------------------- */
 
-/* The function and register that 0xcf8 names for an access at @port; NULL: nothing answers. */
-static struct pci_function *configured(const struct pci_bus *bus, uint16_t port, unsigned int size, unsigned int *at)
+/* The function and register that 0xcf8 names for an access at @offset of 0xcfc; NULL: nothing answers. One bus, function 0 only. */
+static struct pci_function *configured(const struct pci_bus *bus, uint32_t offset, unsigned int *at)
 {
 	uint32_t address = bus->address;
-	unsigned int slot = address >> 11 & 31;
 
-	*at = (address & 0xfc) + (port & 3);
-	/* One bus, and one function in each slot. An access that leaves the four ports has no meaning. */
-	if (!(address & PCI_CONFIG_ENABLE) || (address & 0xff0700) || (port & 3) + size > 4)
+	*at = (address & 0xfc) + offset;
+	if (!(address & PCI_CONFIG_ENABLE) || (address & 0xff0700))
 		return NULL;
-	return bus->slot[slot].function;
+	return bus->slot[address >> 11 & 31].function;
 }
 
-static bool is_config_data(uint16_t port)
+static uint32_t data_in(void *opaque, uint32_t offset, unsigned int size)
 {
-	return (port & ~3) == PCI_CONFIG_DATA;
+	unsigned int at;
+	struct pci_function *function = configured(opaque, offset, &at);
+
+	return function ? pci_config_read(function, at, size) : ~0u;
 }
 
-static const struct pci_slot *decoded(const struct pci_bus *bus, uint16_t port, unsigned int *bar)
+static void data_out(void *opaque, uint32_t offset, unsigned int size, uint32_t value)
 {
-	unsigned int code = bus->decode[port / 4];
+	unsigned int at;
+	struct pci_function *function = configured(opaque, offset, &at);
 
-	if (!code)
-		return NULL;
-	*bar = (code - 1) % PCI_BARS;
-	return &bus->slot[(code - 1) / PCI_BARS];
+	if (function)
+		pci_config_write(function, at, size, value);
 }
 
-static uint32_t offset_in(const struct pci_slot *slot, unsigned int bar, uint16_t port)
+static uint32_t address_in(void *opaque, uint32_t offset, unsigned int size)
 {
-	return port & (slot->function->bar_size[bar] - 1);
+	return ((struct pci_bus *)opaque)->address;
 }
 
-bool pci_bus_in(struct pci_bus *bus, uint16_t port, unsigned int size, uint32_t *value)
+/* Some bits do not exist. */
+static void address_out(void *opaque, uint32_t offset, unsigned int size, uint32_t value)
 {
-	const struct pci_slot *slot;
-	struct pci_function *function;
-	unsigned int bar, at;
-
-	if (port == PCI_CONFIG_ADDRESS && size == 4) {
-		*value = bus->address;
-		return true;
-	}
-	if (is_config_data(port)) {
-		function = configured(bus, port, size, &at);
-		*value = function ? pci_config_read(function, at, size) : ~0u >> (32 - 8 * size);
-		return true;
-	}
-	slot = decoded(bus, port, &bar);
-	if (slot)
-		*value = pci_bar_read(slot->function, bar, offset_in(slot, bar, port), size);
-	return slot;
+	((struct pci_bus *)opaque)->address = value & (PCI_CONFIG_ENABLE | 0xfffffc);
 }
 
-bool pci_bus_out(struct pci_bus *bus, uint16_t port, unsigned int size, uint32_t value)
-{
-	const struct pci_slot *slot;
-	struct pci_function *function;
-	unsigned int bar, at;
+static const struct port_ops data_ops = {.in = data_in, .out = data_out, .min_size = 1, .max_size = 4, .cold = true};
+/* Only as a whole: single bytes there belong to other chips. */
+static const struct port_ops address_ops = {.in = address_in, .out = address_out, .min_size = 4, .max_size = 4, .cold = true};
 
-	/* Only as a whole: single bytes there belong to other chips, 0xcf9 for one. Some bits do not exist. */
-	if (port == PCI_CONFIG_ADDRESS && size == 4) {
-		bus->address = value & (PCI_CONFIG_ENABLE | 0xfffffc);
-		return true;
-	}
-	if (is_config_data(port)) {
-		function = configured(bus, port, size, &at);
-		if (function)
-			pci_config_write(function, at, size, value);
-		return true;
-	}
-	slot = decoded(bus, port, &bar);
-	if (slot)
-		pci_bar_write(slot->function, bar, offset_in(slot, bar, port), size, value);
-	return slot;
+int pci_bus_init(struct pci_bus *bus, struct ports *ports, void (*irq)(void *opaque, unsigned int line, bool level), void *opaque)
+{
+	int err;
+
+	memset(bus, 0, sizeof(*bus));
+	bus->ports = ports;
+	bus->irq = irq;
+	bus->opaque = opaque;
+	bus->next_port = PCI_PORTS_FIRST;
+	make_bridge(&bus->bridge);
+	put_into(bus, &bus->bridge);
+	bus->address_range = (struct port_range){.first = PCI_CONFIG_ADDRESS, .count = 4, .ops = &address_ops, .opaque = bus};
+	bus->data_range = (struct port_range){.first = PCI_CONFIG_DATA, .count = 4, .ops = &data_ops, .opaque = bus};
+	err = ports_add(ports, &bus->address_range);
+	return err ? err : ports_add(ports, &bus->data_range);
 }

@@ -4,13 +4,12 @@
  *
  * For the machine:
  *
- *	pci_bus_init(&bus, irq, opaque)
+ *	pci_bus_init(&bus, &ports, irq, opaque)	after the chips, one of which has port 0xcf9
  *	pci_bus_add(&bus, &vp.pci, &reason)	gives it a slot, ports and an interrupt line, as a BIOS would
- *	IN and OUT: if (!pci_bus_in(&bus, port, size, &value)) it is somebody else's port
  *	restart of the guest: pci_bus_restart(&bus)
  *
- * The lines (pci_bus_lines()) have to be level-triggered before the guest runs: there is no BIOS to program ELCR. Callers hold the I/O
- * lock; irq() is called with it held, from any thread.
+ * The lines (pci_bus_lines()) have to be level-triggered before the guest runs: there is no BIOS to program ELCR. All ranges of ports
+ * are cold (ports.h), and are called with the I/O lock held, as are the functions below; irq() too, but from any thread.
  */
 #ifndef KENNEL_MACHINE_PC_PCI_H
 #define KENNEL_MACHINE_PC_PCI_H
@@ -18,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "machine/pc/ports.h"
 #include "transport/pci-function.h"
 
 /* Ports that functions are given, from here to the top. Ports below are the board's own. */
@@ -26,14 +26,23 @@
 
 struct pci_bus;
 
+/* A window of a function, which may be anywhere or nowhere. */
+struct pci_window {
+	struct pci_function *function;
+	unsigned int bar;
+	struct port_range range;
+};
+
 struct pci_slot {
 	struct pci_bus *bus;
 	struct pci_function *function;	/* NULL: empty */
 	unsigned int number;
 	unsigned int line;		/* where its INTA is wired to; the interrupt line register only says so */
+	struct pci_window window[PCI_BARS];
 };
 
 struct pci_bus {
+	struct ports *ports;
 	struct pci_slot slot[PCI_SLOTS];
 	unsigned int count;
 	uint32_t next_port;
@@ -42,12 +51,15 @@ struct pci_bus {
 	void (*irq)(void *opaque, unsigned int line, bool level);
 	void *opaque;
 	struct pci_function bridge;
-	/* Who answers to the four ports from 4 * n: 0 = nobody, else 1 + 6 * slot + window. BARs are multiples of four. */
-	uint8_t decode[0x10000 / 4];
+	struct port_range address_range, data_range;
 };
 
-/** pci_bus_init - an empty bus but for the host bridge. @irq(@opaque, line, level): an input of the interrupt controller changes. */
-void pci_bus_init(struct pci_bus *bus, void (*irq)(void *opaque, unsigned int line, bool level), void *opaque);
+/**
+ * pci_bus_init - an empty bus but for the host bridge
+ * @irq: called with @opaque, a line and its level: an input of the interrupt controller changes.
+ * Returns 0, or the negative errno of ports_add(). The bus must not move.
+ */
+int pci_bus_init(struct pci_bus *bus, struct ports *ports, void (*irq)(void *opaque, unsigned int line, bool level), void *opaque);
 
 /**
  * pci_bus_add - put a function into the next slot, with ports and an interrupt line, switched on
@@ -55,12 +67,6 @@ void pci_bus_init(struct pci_bus *bus, void (*irq)(void *opaque, unsigned int li
  * and nothing has changed. The bus does not own the function, which must not move.
  */
 int pci_bus_add(struct pci_bus *bus, struct pci_function *function, const char **reason);
-
-/** pci_bus_in - IN of @size (1, 2, 4) bytes at @port. False: not a port of PCI's, and *@value is untouched. */
-bool pci_bus_in(struct pci_bus *bus, uint16_t port, unsigned int size, uint32_t *value);
-
-/** pci_bus_out - OUT, likewise */
-bool pci_bus_out(struct pci_bus *bus, uint16_t port, unsigned int size, uint32_t value);
 
 /** pci_bus_line - the interrupt line that INTA of @slot is wired to: for tables that describe the board */
 unsigned int pci_bus_line(unsigned int slot);

@@ -26,25 +26,22 @@ static void bed_complain(void *opaque, const struct virtio_dev *dev, const char 
 
 uint32_t pci_bed_in(struct pci_bed *bed, unsigned int port, unsigned int size)
 {
-	uint32_t value = ~0u;
-
-	if (!pci_bus_in(&bed->bus, (uint16_t)port, size, &value))
-		bed->strays++;
-	return value;
+	bed->strays += !bed->port_space.owner[port];
+	return ports_in(&bed->port_space, (uint16_t)port, size);
 }
 
 void pci_bed_out(struct pci_bed *bed, unsigned int port, unsigned int size, uint32_t value)
 {
-	if (!pci_bus_out(&bed->bus, (uint16_t)port, size, value))
-		bed->strays++;
+	bed->strays += !bed->port_space.owner[port];
+	ports_out(&bed->port_space, (uint16_t)port, size, value);
 }
 
-static uint32_t ports_in(void *opaque, uint16_t port, unsigned int size)
+static uint32_t guest_in(void *opaque, uint16_t port, unsigned int size)
 {
 	return pci_bed_in(opaque, port, size);
 }
 
-static void ports_out(void *opaque, uint16_t port, unsigned int size, uint32_t value)
+static void guest_out(void *opaque, uint16_t port, unsigned int size, uint32_t value)
 {
 	pci_bed_out(opaque, port, size, value);
 }
@@ -118,8 +115,9 @@ struct pci_bed *pci_bed_create(void)
 	bed->next = 4096;
 	bed->mem = (struct virtio_mem){ .base = bed->memory, .size = PCI_BED_RAM };
 	bed->platform = (struct virtio_platform){ .mem = &bed->mem, .alloc = platform_alloc, .wait = platform_wait, .opaque = bed };
-	bed->ports = (struct virtio_pci_ports){ .in = ports_in, .out = ports_out, .opaque = bed };
-	pci_bus_init(&bed->bus, bed_irq, bed);
+	bed->ports = (struct virtio_pci_ports){ .in = guest_in, .out = guest_out, .opaque = bed };
+	ports_init(&bed->port_space, NULL, NULL, NULL);
+	assert_int_equal(pci_bus_init(&bed->bus, &bed->port_space, bed_irq, bed), 0);
 	virtio_pci_bus_init(&bed->guest, &bed->platform, &bed->ports);
 	return bed;
 }

@@ -19,6 +19,7 @@ struct pci_bed {
 	size_t next;			/* of the bump allocator */
 	struct virtio_mem mem;
 	struct virtio_platform platform;
+	struct ports port_space;
 	struct pci_bus bus;
 	struct virtio_pci fn[PCI_BED_DEVICES];
 	unsigned int count;
