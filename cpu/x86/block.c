@@ -108,12 +108,12 @@ void block_cache_destroy(struct cpu *cpu)
 struct block *block_find(struct cpu *cpu, uint32_t eip, uint32_t physical)
 {
 	struct code_cache *cache = cpu->cache;
-	uint8_t wanted = cpu->segmented ? BLOCK_SEGMENTED : 0;
+	uint8_t wanted = block_key(cpu);
 
 	for (uint32_t i = cache->hash[hash_of(physical)]; i != BLOCK_NONE; i = cache->blocks[i].hash_next) {
 		struct block *b = &cache->blocks[i];
 
-		if (b->physical == physical && b->eip == eip && (b->flags & BLOCK_SEGMENTED) == wanted)
+		if (b->physical == physical && b->eip == eip && (b->flags & BLOCK_KEY) == wanted)
 			return b;
 	}
 	return NULL;

@@ -13,6 +13,8 @@ enum {
 	BLOCK_SEGMENTED = 1,	/* translated for segments that are not flat */
 	BLOCK_CHECKED = 2,	/* its page is also hot data: verified against source[] on each entry, never chained */
 	BLOCK_SOFT = 8,		/* contains checked accesses */
+	BLOCK_RING0 = 16,	/* translated for ring 0 of a guest that has one (cpu_config.system) */
+	BLOCK_KEY = BLOCK_SEGMENTED | BLOCK_RING0,	/* what it depends on besides its bytes and its address */
 	BLOCK_DEAD = 4,		/* dropped; its host code stays until the cache is emptied, because it may be running */
 };
 
@@ -88,6 +90,12 @@ static inline uint8_t *cache_write_at(const struct code_cache *cache, uint32_t h
 static inline bool cache_contains(const struct code_cache *cache, uint64_t host)
 {
 	return host >= cache->exec && host < (uint64_t)cache->exec + cache->used;
+}
+
+/* The kind of block that the processor's present state asks for. */
+static inline uint8_t block_key(const struct cpu *cpu)
+{
+	return (uint8_t)((cpu->segmented ? BLOCK_SEGMENTED : 0) | (cpu->system_mode && cpu->cpl == 0 ? BLOCK_RING0 : 0));
 }
 
 /** block_find - the live block for code at @eip whose first byte is at guest-physical @physical, or NULL. */

@@ -17,6 +17,7 @@
 #include "cpu/x86/jump.h"
 #include "cpu/x86/segment.h"
 #include "cpu/x86/soft.h"
+#include "cpu/x86/system.h"
 #include "cpu/x86/void.h"
 #include "cpu/x86/window.h"
 
@@ -65,6 +66,9 @@ struct cpu *cpu_create(const struct cpu_config *config, const char **error)
 	cpu->inspect = config->inspect;
 	cpu->ram = config->ram;
 	cpu->system_mode = config->system;
+	cpu->system.cr0 = CR0_PE | CR0_ET;
+	cpu->system.dr[6] = DR6_ONES;
+	cpu->system.dr[7] = DR7_ONES;
 	cpu->kernel_base = ~PAGE_MASK;
 	cpu->thread = (int)syscall(SYS_gettid);
 	cpu->exits[REASON_CHAIN] = (void *)glue_exit_chain;
@@ -125,7 +129,7 @@ uint32_t cpu_eflags(const struct cpu *cpu)
 void cpu_set_eflags(struct cpu *cpu, uint32_t eflags)
 {
 	cpu->flags = (eflags & FLAGS_ARITHMETIC) | FLAG_IF | 2;
-	cpu->system_flags = eflags & FLAGS_SYSTEM;
+	cpu->system_flags = eflags & (cpu->system_mode ? FLAGS_SYSTEM & ~(uint32_t)(FLAG_RF | FLAG_VM) : FLAGS_SYSTEM);
 	cpu->interrupt_flag = eflags & FLAG_IF;
 }
 

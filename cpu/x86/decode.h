@@ -21,7 +21,7 @@ enum { PFX_LOCK = 1, PFX_REP = 2 /* F3 */, PFX_REPNE = 4 /* F2 */, PFX_OPSIZE = 
  * matters by mod, during decoding).
  */
 enum insn_action {
-	ACT_UD,		/* undefined in 32-bit mode (or not offered: VEX, 3DNow!, SYSENTER, SYSCALL, VMX, ...): #UD */
+	ACT_UD,		/* undefined in 32-bit mode (or not offered: VEX, 3DNow!, SYSCALL, VMX, ...): #UD */
 	ACT_COPY,	/* the same bytes mean the same in 64-bit mode, once the memory operand is rewritten */
 	ACT_INCDEC,	/* 40-4F */
 	ACT_PUSH_REG, ACT_POP_REG, ACT_PUSH_IMM, ACT_PUSH_MEM /* FF /6, register form too */, ACT_POP_MEM /* 8F /0 */,
@@ -43,7 +43,9 @@ enum insn_action {
 	ACT_CPUID, ACT_RDTSC, ACT_RDTSCP, ACT_RDPMC,
 	ACT_CLI, ACT_STI, ACT_HLT,
 	ACT_PRIVILEGED,	/* LGDT LIDT LLDT LTR LMSW CLTS INVLPG MOV CR/DR RDMSR WRMSR WBINVD INVD */
+	ACT_SYSENTER, ACT_SYSEXIT,
 	ACT_FPU_ENV,	/* FNSTENV FNSAVE FXSAVE: store an instruction pointer that must be made the guest's */
+	ACT_COUNT,
 };
 
 /* insn.flags, from the table */

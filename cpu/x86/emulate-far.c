@@ -10,13 +10,15 @@
  * (vol. 3).
  */
 #include "cpu/x86/emulate-internal.h"
+#include "cpu/x86/system.h"
 
-bool emulate_descriptor(struct emulation *e, uint32_t selector, uint32_t *low, uint32_t *high)
+bool emulate_descriptor(struct emulation *e, uint32_t selector, uint32_t *low, uint32_t *high, bool *found)
 {
-	void *opaque;
-	const struct cpu_ops *ops = cpu_ops(e->cpu, &opaque);
+	struct cpu_fault fault;
+	int result = cpu_descriptor(e->cpu, selector, low, high, &fault);
 
-	return ops->descriptor(opaque, selector, low, high);
+	*found = !result;
+	return result <= 0 || emulate_raise(e, &fault);
 }
 
 static uint32_t descriptor_limit(uint32_t low, uint32_t high)
@@ -46,10 +48,13 @@ static bool selector_fault(struct emulation *e, uint32_t vector, uint32_t select
 static bool fetch_code(struct emulation *e, uint32_t selector, struct segment *cs)
 {
 	uint32_t low, high;
+	bool found;
 
 	if (selector_null(selector))
 		return emulate_fault(e, TRAP_GP, 0);
-	if (!emulate_descriptor(e, selector, &low, &high))
+	if (!emulate_descriptor(e, selector, &low, &high, &found))
+		return false;
+	if (!found)
 		return selector_fault(e, TRAP_GP, selector);
 	if ((high & (ATTR_S | ATTR_CODE)) != (ATTR_S | ATTR_CODE))
 		return selector_fault(e, TRAP_GP, selector);
@@ -83,6 +88,14 @@ static bool jump_target(struct emulation *e, uint32_t selector, uint32_t eip, st
 	return true;
 }
 
+/* It is going to be loaded: its descriptor shows that. */
+static bool use(struct emulation *e, struct segment *s)
+{
+	struct cpu_fault fault;
+
+	return !cpu_descriptor_used(e->cpu, s->sel, s->attr, &fault) || emulate_raise(e, &fault);
+}
+
 static void go(struct emulation *e, const struct segment *cs, uint32_t eip)
 {
 	cpu_set_segment(e->cpu, S_CS, cs);
@@ -93,7 +106,7 @@ static bool jump_far(struct emulation *e, uint32_t selector, uint32_t eip)
 {
 	struct segment cs;
 
-	if (!jump_target(e, selector, eip, &cs))
+	if (!jump_target(e, selector, eip, &cs) || !use(e, &cs))
 		return false;
 	go(e, &cs, eip);
 	return true;
@@ -104,7 +117,7 @@ static bool call_far(struct emulation *e, uint32_t selector, uint32_t eip)
 	uint32_t frame[2] = { cpu_segment(e->cpu, S_CS)->sel & 0xffff, e->next }, esp;
 	struct segment cs;
 
-	if (!jump_target(e, selector, eip, &cs) || !emulate_push(e, frame, 2, e->insn->opsize, &esp))
+	if (!jump_target(e, selector, eip, &cs) || !use(e, &cs) || !emulate_push(e, frame, 2, e->insn->opsize, &esp))
 		return false;
 	e->gpr[R_ESP] = esp;
 	go(e, &cs, eip);
@@ -157,10 +170,13 @@ static bool return_target(struct emulation *e, uint32_t selector, struct segment
 static bool return_stack(struct emulation *e, uint32_t selector, unsigned rpl, struct segment *ss)
 {
 	uint32_t low, high;
+	bool found;
 
 	if (selector_null(selector))
 		return emulate_fault(e, TRAP_GP, 0);
-	if (!emulate_descriptor(e, selector, &low, &high))
+	if (!emulate_descriptor(e, selector, &low, &high, &found))
+		return false;
+	if (!found)
 		return selector_fault(e, TRAP_GP, selector);
 	if ((selector & 3) != rpl || (high & (ATTR_S | ATTR_CODE | ATTR_RW)) != (ATTR_S | ATTR_RW) || attr_dpl(high) != rpl)
 		return selector_fault(e, TRAP_GP, selector);
@@ -200,13 +216,13 @@ static bool return_far(struct emulation *e, const uint32_t frame[2], uint32_t le
 	if (!return_target(e, frame[1] & 0xffff, &cs))
 		return false;
 	if (rpl == e->cpl) {
-		if (!present_and_within(e, &cs, frame[0]))
+		if (!present_and_within(e, &cs, frame[0]) || !use(e, &cs))
 			return false;
 		e->gpr[R_ESP] = emulate_esp_plus(e, len + release);
 		go(e, &cs, frame[0]);
 		return true;
 	}
-	if (!return_stack(e, outer[1] & 0xffff, rpl, &ss) || !present_and_within(e, &cs, frame[0]))
+	if (!return_stack(e, outer[1] & 0xffff, rpl, &ss) || !present_and_within(e, &cs, frame[0]) || !use(e, &cs) || !use(e, &ss))
 		return false;
 	go(e, &cs, frame[0]);
 	cpu_set_segment(e->cpu, S_SS, &ss);
@@ -238,13 +254,28 @@ static uint32_t iret_flags(const struct emulation *e)
 	return mask;
 }
 
+/* Without a TSS there is no other task: the link in it is 0. */
+static bool return_to_task(struct emulation *e)
+{
+	struct cpu_fault fault;
+
+	if (!cpu_system(e->cpu))
+		return emulate_fault(e, TRAP_TS, 0);
+	cpu_set_eip(e->cpu, e->next);
+	if (!task_return(e->cpu, &fault))
+		return true;
+	if (cpu_eip(e->cpu) == e->next)
+		cpu_set_eip(e->cpu, e->eip);
+	return emulate_raise(e, &fault);
+}
+
 bool emulate_iret(struct emulation *e)
 {
 	unsigned size = e->insn->opsize;
 	uint32_t frame[3];
 
-	if (e->eflags & FLAG_NT)	/* back to another task, of which there is none: the link in the TSS is 0 */
-		return emulate_fault(e, TRAP_TS, 0);
+	if (e->eflags & FLAG_NT)
+		return return_to_task(e);
 	if (!emulate_peek(e, 0, frame, 3, size))
 		return false;
 	if (size == 4 && frame[2] & FLAG_VM && e->cpl == 0)

@@ -126,8 +126,8 @@ bool emulate_peek(struct emulation *e, uint32_t skip, uint32_t *values, unsigned
 bool emulate_target_ok(struct emulation *e, uint32_t eip);
 /** emulate_jump - check the target and go there */
 bool emulate_jump(struct emulation *e, uint32_t eip);
-/** emulate_descriptor - fetch the descriptor of @selector. false: outside its table; e->exit is not filled. */
-bool emulate_descriptor(struct emulation *e, uint32_t selector, uint32_t *low, uint32_t *high);
+/** emulate_descriptor - fetch the descriptor of @selector. *@found: it is inside its table. false: reading it has faulted. */
+bool emulate_descriptor(struct emulation *e, uint32_t selector, uint32_t *low, uint32_t *high, bool *found);
 /** emulate_segment - the segment that a code or data descriptor describes */
 struct segment emulate_segment(uint32_t selector, uint32_t low, uint32_t high);
 
@@ -140,9 +140,15 @@ emulate_handler emulate_mov_from_seg, emulate_mov_to_seg, emulate_load_far_point
 emulate_handler emulate_jcc, emulate_jmp, emulate_call, emulate_loop, emulate_jmp_ind, emulate_call_ind, emulate_ret, emulate_int,
 	emulate_int3, emulate_into, emulate_icebp;
 emulate_handler emulate_jmp_far, emulate_call_far, emulate_jmp_far_ind, emulate_call_far_ind, emulate_ret_far, emulate_iret;
-emulate_handler emulate_string, emulate_port_string;
+emulate_handler emulate_string;
 emulate_handler emulate_bcd;
-emulate_handler emulate_cpuid, emulate_rdtsc, emulate_cli, emulate_sti, emulate_hlt, emulate_port, emulate_privileged,
-	emulate_system_read;
+emulate_handler emulate_cpuid, emulate_rdtsc, emulate_cli, emulate_sti, emulate_hlt, emulate_privileged, emulate_system_read;
+emulate_handler emulate_port, emulate_port_string;
+emulate_handler emulate_sysenter, emulate_sysexit;
+
+/** emulate_system - ACT_PRIVILEGED and RDPMC at CPL 0, and SGDT, SIDT, SLDT, STR, SMSW at any, where the processor has what they ask for */
+emulate_handler emulate_system;
+/** emulate_probe_write - could @len bytes be written? Nothing changes. */
+bool emulate_probe_write(struct emulation *e, unsigned seg, uint32_t offset, uint32_t len);
 
 #endif

@@ -57,6 +57,17 @@ bool emulate_write(struct emulation *e, unsigned seg, uint32_t offset, const voi
 	return !cpu_write(e->cpu, offset, buf, len, e->cpl == 3, &fault) || emulate_raise(e, &fault);
 }
 
+bool emulate_probe_write(struct emulation *e, unsigned seg, uint32_t offset, uint32_t len)
+{
+	uint8_t bytes[4];
+
+	if (emulate_read(e, seg, offset, bytes, len))
+		return emulate_write(e, seg, offset, bytes, len);
+	if (e->exit->vector == TRAP_PF)
+		e->exit->error |= PF_WRITE;
+	return false;
+}
+
 bool emulate_load(struct emulation *e, unsigned seg, uint32_t offset, unsigned size, uint32_t *value)
 {
 	*value = 0;

@@ -177,14 +177,7 @@ bool emulate_popf(struct emulation *e)
 /* The processor also makes sure that the word at the new ESP could be written, though it writes nothing there. */
 static bool probe_stack(struct emulation *e, uint32_t esp)
 {
-	uint32_t at = esp & emulate_stack_mask(e);
-	uint8_t byte;
-
-	if (emulate_read(e, S_SS, at, &byte, 1))
-		return emulate_write(e, S_SS, at, &byte, 1);
-	if (e->exit->vector == TRAP_PF)
-		e->exit->error |= PF_WRITE;
-	return false;
+	return emulate_probe_write(e, S_SS, esp & emulate_stack_mask(e), 1);
 }
 
 /*

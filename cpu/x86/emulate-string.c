@@ -126,13 +126,3 @@ bool emulate_string(struct emulation *e)
 	}
 	return emulate_done(e);
 }
-
-/* INS and OUTS: the port is the machine's. Privilege comes before the count: REP INS with ECX = 0 faults too (hardware). */
-bool emulate_port_string(struct emulation *e)
-{
-	if (!emulate_io_allowed(e))
-		return emulate_privileged(e);
-	if (e->insn->prefix & (PFX_REP | PFX_REPNE) && !emulate_reg(e, R_ECX, e->insn->adsize))
-		return emulate_done(e);
-	return emulate_exit(e, EXIT_IO);
-}

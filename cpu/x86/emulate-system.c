@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * emulate-system.c - what asks who is running and where: flags and ports under IOPL, CPUID, the clock, descriptor inquiries.
+ * emulate-system.c - what asks who is running and where: flags under IOPL, CPUID, the clock, descriptor inquiries.
  */
 
 #include "cpu/x86/emulate-internal.h"
 #include "cpu/x86/hostid.h"
+#include "cpu/x86/system.h"
 
-/* The machine decides what a privileged instruction does; the fault it would otherwise be is written down already. */
+/* Without privileged state of our own the machine decides what the instruction does; the fault it would otherwise be is written
+ * down already. */
 bool emulate_privileged(struct emulation *e)
 {
+	if (cpu_system(e->cpu))
+		return e->cpl ? emulate_fault(e, TRAP_GP, 0) : emulate_system(e);
 	emulate_exit(e, EXIT_PRIVILEGED);
 	e->exit->vector = TRAP_GP;
 	return false;
@@ -18,6 +22,8 @@ static bool change_if(struct emulation *e, uint32_t value)
 {
 	if (!emulate_io_allowed(e))
 		return emulate_privileged(e);
+	if (value && !(e->eflags & FLAG_IF))
+		system_hold_interrupts(e->cpu);
 	emulate_change_flags(e, value, FLAG_IF);
 	return emulate_done(e);
 }
@@ -40,12 +46,6 @@ bool emulate_hlt(struct emulation *e)
 	return emulate_exit(e, EXIT_HALT);
 }
 
-/* The I/O permission bitmap is not consulted: no machine of ours has a TSS to hold one. */
-bool emulate_port(struct emulation *e)
-{
-	return emulate_io_allowed(e) ? emulate_exit(e, EXIT_IO) : emulate_privileged(e);
-}
-
 bool emulate_cpuid(struct emulation *e)
 {
 	uint32_t leaf = e->gpr[R_EAX], subleaf = e->gpr[R_ECX], regs[4];
@@ -64,8 +64,11 @@ bool emulate_cpuid(struct emulation *e)
 
 bool emulate_rdtsc(struct emulation *e)
 {
+	const struct cpu_system *system = cpu_system(e->cpu);
 	uint64_t tsc = __builtin_ia32_rdtsc();
 
+	if (system && system->cr4 & CR4_TSD && e->cpl)
+		return emulate_fault(e, TRAP_GP, 0);
 	e->gpr[R_EAX] = (uint32_t)tsc;
 	e->gpr[R_EDX] = (uint32_t)(tsc >> 32);
 	return emulate_done(e);
@@ -106,12 +109,13 @@ static bool visible(const struct emulation *e, uint32_t selector, uint32_t high)
 static bool inquire(struct emulation *e, unsigned what)
 {
 	uint32_t selector, low, high;
-	bool found;
+	bool found = false;
 
 	if (!emulate_load_rm(e, 2, &selector))
 		return false;
-	found = !selector_null(selector) && emulate_descriptor(e, selector, &low, &high) && type_answers(high, what) &&
-		visible(e, selector, high);
+	if (!selector_null(selector) && !emulate_descriptor(e, selector, &low, &high, &found))
+		return false;
+	found = found && type_answers(high, what) && visible(e, selector, high);
 	if (found && what == LAR)
 		emulate_set_reg(e, e->insn->reg, e->insn->opsize, high & 0x00ffff00);
 	if (found && what == LSL)
@@ -120,7 +124,7 @@ static bool inquire(struct emulation *e, unsigned what)
 	return emulate_done(e);
 }
 
-/* SGDT, SIDT, SLDT, STR and SMSW show registers that only the machine has. */
+/* SGDT, SIDT, SLDT, STR and SMSW show registers that only the machine has, unless they are ours. */
 bool emulate_system_read(struct emulation *e)
 {
 	const struct insn *in = e->insn;
@@ -129,5 +133,5 @@ bool emulate_system_read(struct emulation *e)
 		return inquire(e, in->op);
 	if (in->op == 0 && (in->reg == VERR || in->reg == VERW))
 		return inquire(e, in->reg);
-	return emulate_privileged(e);
+	return cpu_system(e->cpu) ? emulate_system(e) : emulate_privileged(e);
 }

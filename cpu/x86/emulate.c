@@ -120,6 +120,8 @@ static emulate_handler *const handlers[] = {
 	[ACT_STI] = emulate_sti,
 	[ACT_HLT] = emulate_hlt,
 	[ACT_PRIVILEGED] = emulate_privileged,
+	[ACT_SYSENTER] = emulate_sysenter,
+	[ACT_SYSEXIT] = emulate_sysexit,
 	[ACT_FPU_ENV] = undefined,
 };
 

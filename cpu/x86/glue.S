@@ -45,35 +45,31 @@ glue_enter_end:
 	mov $REASON_KICK, %eax
 	jmp .Lreturn
 
-glue_kick:
-	movl $REASON_KICK, CPU_REASON(%r15)
+/* What the exit leaves behind: up to three pairs of a register and where it goes, then why. */
+.macro leave name, reason, r1, f1, r2, f2, r3, f3
+\name:
+	.ifnb \r1
+	mov \r1, \f1(%r15)
+	.endif
+	.ifnb \r2
+	mov \r2, \f2(%r15)
+	.endif
+	.ifnb \r3
+	mov \r3, \f3(%r15)
+	.endif
+	movl $\reason, CPU_REASON(%r15)
 	jmp .Lleave
-glue_exit_chain:		/* r9d = link */
-	mov %r9d, CPU_ARG(%r15)
-	movl $REASON_CHAIN, CPU_REASON(%r15)
-	jmp .Lleave
-glue_exit_indirect:		/* r8d = target */
-	mov %r8d, CPU_EIP(%r15)
-	movl $REASON_INDIRECT, CPU_REASON(%r15)
-	jmp .Lleave
-glue_exit_nm:			/* r8d = eip */
-	mov %r8d, CPU_EIP(%r15)
-	movl $REASON_NM, CPU_REASON(%r15)
-	jmp .Lleave
-glue_exit_soft:			/* r8d = address, r9d = eip, r10d = size | write << 8 */
-	mov %r9d, CPU_EIP(%r15)
-	mov %r8d, CPU_ARG(%r15)
-	mov %r10d, CPU_SOFT_KIND(%r15)
-	movl $REASON_SOFT, CPU_REASON(%r15)
-	jmp .Lleave
-glue_exit_next:			/* r8d = eip */
-	mov %r8d, CPU_EIP(%r15)
-	movl $REASON_NEXT, CPU_REASON(%r15)
-	jmp .Lleave
-glue_exit_emulate:		/* r8d = eip, r9d = decoded instruction */
-	mov %r8d, CPU_EIP(%r15)
-	mov %r9d, CPU_ARG(%r15)
-	movl $REASON_EMULATE, CPU_REASON(%r15)
+.endm
+
+	leave glue_kick, REASON_KICK
+	leave glue_exit_chain, REASON_CHAIN, %r9d, CPU_ARG		/* r9d = link */
+	leave glue_exit_indirect, REASON_INDIRECT, %r8d, CPU_EIP	/* r8d = target */
+	leave glue_exit_nm, REASON_NM, %r8d, CPU_EIP			/* r8d = eip, here and below */
+	leave glue_exit_next, REASON_NEXT, %r8d, CPU_EIP
+	leave glue_exit_emulate, REASON_EMULATE, %r8d, CPU_EIP, %r9d, CPU_ARG	/* r9d = decoded instruction */
+	/* r8d = address, r9d = eip, r10d = size | write << 8 */
+	leave glue_exit_soft, REASON_SOFT, %r8d, CPU_ARG, %r9d, CPU_EIP, %r10d, CPU_SOFT_KIND
+
 glue_fault:			/* a signal handler has stored reason and eip */
 .Lleave:
 	mov %eax, CPU_GPR+0(%r15)

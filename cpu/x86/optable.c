@@ -4,7 +4,7 @@
  *
  * Written after the opcode maps of the Intel manual (SDM volume 2, appendix A), with the aliases that processors execute though
  * the manual is silent on them (82, C0 /6, F6 /1, the x87 twins). A hole is undefined: ACT_UD is zero. Left as holes on purpose:
- * what the guest is not told about or must not do by itself (VEX, EVEX, XOP, 3DNow!, SYSENTER, SYSCALL, VMX, SVM, SMM, XSAVE,
+ * what the guest is not told about or must not do by itself (VEX, EVEX, XOP, 3DNow!, SYSCALL, VMX, SVM, SMM, XSAVE,
  * MONITOR, FSGSBASE, RDRAND, TSX, shadow stacks, PKU, INVPCID, CLZERO, MOVDIR64B, ...). The opcodes of MPX and CET that fall into
  * the wide-NOP range 0F 18-1F are the NOPs that they are on a processor without these features. Harmless things that only CPUID
  * decides about (ADX, GFNI, CLWB, ...) are there: offering them or not is the machine's choice.
@@ -239,6 +239,7 @@ const struct opcode opcode_maps[4][256] = {
 	[0x28] = SSE(NP_66), CP(NP_66, XM | WR), STEP(MANDATORY, ROW_0F2A), CP(NP_66, XM | WR | MEM),	/* MOVAPS CVTxxx MOVNTPS */
 	[0x2c] = STEP(MANDATORY, ROW_0F2C), STEP(MANDATORY, ROW_0F2C), SSE(NP_66), SSE(NP_66),		/* CVTxxx UCOMISS COMISS */
 	[0x30] = OP(PRIVILEGED, 0, END), OP(RDTSC, 0, 0), OP(PRIVILEGED, 0, END), OP(RDPMC, 0, 0),	/* WRMSR RDMSR */
+	[0x34] = OP(SYSENTER, 0, END), OP(SYSEXIT, 0, END),
 	[0x38] = { STEP_MAP, 0, MAP_0F38 }, [0x3a] = { STEP_MAP, 0, MAP_0F3A },
 	[0x40] = EIGHT(CP(0, EvGv)), EIGHT(CP(0, EvGv)),					/* CMOVcc */
 	[0x50] = CP(NP_66, XM | GREG | REG), SSE(ANY4), SSE(NP | PF3), SSE(NP | PF3),		/* MOVMSK SQRT RSQRT RCP */

@@ -5,6 +5,7 @@
 #include "cpu/x86/ring.h"
 
 #include "cpu/x86/segment.h"
+#include "cpu/x86/system.h"
 
 /* What a gate names is loaded without checks: the machine has made them. */
 static void load_unchecked(struct cpu *cpu, unsigned s, uint32_t selector)
@@ -96,7 +97,7 @@ static bool iret_outward(struct cpu *cpu, const uint32_t *frame, unsigned rpl)
 	return true;
 }
 
-bool ring_iret(struct cpu *cpu, const struct insn *insn)
+static bool guests_iret(struct cpu *cpu, const struct insn *insn)
 {
 	unsigned iopl = cpu->system_flags >> 12 & 3;
 	uint32_t frame[5];
@@ -115,4 +116,48 @@ bool ring_iret(struct cpu *cpu, const struct insn *insn)
 	cpu->eip = frame[0];
 	cpu->gpr[R_ESP] += 12;
 	return true;
+}
+
+/* --- the same for a guest in ring 0 ------------------------------------------------------------------------------------- */
+
+/* The descriptor as it is in the GDT, if it suits a return to ring @rpl and has been loaded before. */
+static bool returnable(struct cpu *cpu, uint32_t selector, unsigned rpl, bool code, uint32_t words[2])
+{
+	struct cpu_fault fault;
+
+	return !cpu_descriptor(cpu, selector, &words[0], &words[1], &fault) && words[1] & ATTR_ACCESSED &&
+	       suits(words[0], words[1], rpl, code);
+}
+
+static bool kernels_iret(struct cpu *cpu, const struct insn *insn)
+{
+	uint32_t frame[5], cs[2], ss[2];
+	struct cpu_fault fault;
+	unsigned rpl;
+
+	if (insn->opsize != 4 || cpu->cpl || cpu->segmented || cpu->system_flags & FLAG_NT ||
+	    cpu_read(cpu, cpu->gpr[R_ESP], frame, 12, false, &fault) || frame[2] & (FLAG_VM | FLAG_TF))
+		return false;
+	rpl = frame[1] & 3;
+	if (!rpl) {
+		if ((frame[1] & 0xffff) != cpu->selector[S_CS])
+			return false;
+		cpu->gpr[R_ESP] += 12;
+	} else {
+		if (cpu_read(cpu, cpu->gpr[R_ESP] + 12, frame + 3, 8, false, &fault) || (frame[4] & 3) != rpl ||
+		    !returnable(cpu, frame[1] & 0xffff, rpl, true, cs) || !returnable(cpu, frame[4] & 0xffff, rpl, false, ss))
+			return false;
+		segment_load(cpu, S_CS, frame[1] & 0xffff, cs[0], cs[1]);
+		segment_load(cpu, S_SS, frame[4] & 0xffff, ss[0], ss[1]);
+		cpu->gpr[R_ESP] = frame[3];
+		drop_inner_segments(cpu);
+	}
+	cpu->eip = frame[0];
+	cpu_set_eflags(cpu, frame[2]);
+	return true;
+}
+
+bool ring_iret(struct cpu *cpu, const struct insn *insn)
+{
+	return cpu->system_mode ? kernels_iret(cpu, insn) : guests_iret(cpu, insn);
 }

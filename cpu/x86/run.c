@@ -7,6 +7,7 @@
 #include "cpu/x86/state.h"
 
 #include "cpu/x86/block.h"
+#include "cpu/x86/deliver.h"
 #include "cpu/x86/emulate.h"
 #include "cpu/x86/fpu.h"
 #include "cpu/x86/jump.h"
@@ -14,6 +15,7 @@
 #include "cpu/x86/odd.h"
 #include "cpu/x86/ring.h"
 #include "cpu/x86/soft.h"
+#include "cpu/x86/system.h"
 #include "cpu/x86/translate.h"
 #include "cpu/x86/void.h"
 #include "cpu/x86/window.h"
@@ -23,6 +25,15 @@
 static struct jump_table *jump_table(const struct cpu *cpu)
 {
 	return cpu->user ? cpu->slot->table : cpu->kernel_table;
+}
+
+/*
+ * What is in a jump table holds for everyone who looks there. So segments that are not flat have no table; nor have rings 1 and 2
+ * of a guest with a ring 0 of its own, whose table has blocks that only ring 0 may run.
+ */
+static bool has_table(const struct cpu *cpu)
+{
+	return !cpu->segmented && !(cpu->system_mode && (cpu->cpl == 1 || cpu->cpl == 2));
 }
 
 static void raise_fault(struct cpu *cpu, const struct cpu_fault *fault)
@@ -57,7 +68,7 @@ static void enter_page(struct cpu *cpu, uint32_t physical)
 		const struct block *b = &cpu->cache->blocks[at >> 1];
 
 		at = b->page_next[at & 1];
-		if ((b->eip ^ cpu->eip) < PAGE_SIZE && !b->second && !(b->flags & (BLOCK_CHECKED | BLOCK_SEGMENTED)))
+		if ((b->eip ^ cpu->eip) < PAGE_SIZE && !b->second && (b->flags & (BLOCK_CHECKED | BLOCK_KEY)) == block_key(cpu))
 			jump_enter(jump_table(cpu), b->eip, b->host);
 	}
 }
@@ -75,7 +86,7 @@ static struct block *find_block(struct cpu *cpu)
 		cpu->fault_page = ~0u;		/* code is read through the tables: its page need not be in a window */
 		return NULL;
 	}
-	if (!known && !cpu->segmented)
+	if (!known && has_table(cpu))
 		enter_page(cpu, physical);
 	block = block_find(cpu, cpu->eip, physical);
 	if (!block || !usable(cpu, block)) {
@@ -85,7 +96,7 @@ static struct block *find_block(struct cpu *cpu)
 			return NULL;
 		}
 	}
-	if (block->flags & (BLOCK_CHECKED | BLOCK_SEGMENTED))
+	if (block->flags & BLOCK_CHECKED || !has_table(cpu))
 		return block;
 	jump_enter(jump_table(cpu), cpu->eip, block->host);
 	if (!cpu->user && cpu->eip < cpu->kernel_base)
@@ -96,7 +107,7 @@ static struct block *find_block(struct cpu *cpu)
 /* Where EIP's code is on the host, or 0. */
 static uint32_t find_host(struct cpu *cpu)
 {
-	uint32_t host = cpu->segmented ? 0 : jump_lookup(jump_table(cpu), cpu->eip);
+	uint32_t host = has_table(cpu) ? jump_lookup(jump_table(cpu), cpu->eip) : 0;
 	struct block *block;
 
 	if (host)
@@ -141,31 +152,56 @@ static uint32_t follow_link(struct cpu *cpu, uint32_t number)
 	return to->host;
 }
 
+/* --- instructions that C runs ----------------------------------------------------------------------------------------------- */
+
+typedef bool runner(struct cpu *cpu, const struct insn *insn);
+
+static bool run_iret(struct cpu *cpu, const struct insn *insn)
+{
+	return ring_iret(cpu, insn) || emulate(cpu, insn, &cpu->exit);
+}
+
+static bool run_string(struct cpu *cpu, const struct insn *insn)
+{
+	struct cpu_fault fault;
+	int result = cpu->system_flags & FLAG_TF ? 0 : soft_string(cpu, insn, &fault);
+
+	if (!result)
+		return emulate(cpu, insn, &cpu->exit);
+	if (result < 0)
+		raise_fault(cpu, &fault);
+	return result > 0;
+}
+
+static bool run_odd(struct cpu *cpu, const struct insn *insn)
+{
+	struct cpu_fault fault;
+	bool ran = odd_run(cpu, insn, &fault);
+
+	if (!ran)
+		raise_fault(cpu, &fault);
+	return ran;
+}
+
+static bool run_fpu_environment(struct cpu *cpu, const struct insn *insn)
+{
+	return fpu_store_environment(cpu, insn, &cpu->exit);
+}
+
+/* Those that emulate() cannot run, or not as fast. */
+static runner *const runners[ACT_COUNT] = {
+	[ACT_COPY] = run_odd,
+	[ACT_STRING] = run_string,
+	[ACT_IRET] = run_iret,
+	[ACT_FPU_ENV] = run_fpu_environment,
+};
+
 static bool run_emulated(struct cpu *cpu, const struct insn *insn)
 {
+	runner *run = runners[insn->action];
+
 	cpu->stats.emulated++;
-	if (insn->action == ACT_IRET && ring_iret(cpu, insn))
-		return true;
-	if (insn->action == ACT_STRING && !(cpu->system_flags & FLAG_TF)) {
-		struct cpu_fault fault;
-		int result = soft_string(cpu, insn, &fault);
-
-		if (result < 0)
-			raise_fault(cpu, &fault);
-		if (result)
-			return result > 0;
-	}
-	if (insn->action == ACT_COPY) {
-		struct cpu_fault fault;
-		bool ran = odd_run(cpu, insn, &fault);
-
-		if (!ran)
-			raise_fault(cpu, &fault);
-		return ran;
-	}
-	if (insn->action == ACT_FPU_ENV)
-		return fpu_store_environment(cpu, insn, &cpu->exit);
-	return emulate(cpu, insn, &cpu->exit);
+	return run ? run(cpu, insn) : emulate(cpu, insn, &cpu->exit);
 }
 
 static const struct insn *noted_insn(struct cpu *cpu)
@@ -283,6 +319,7 @@ static void single_step(struct cpu *cpu)
 	cpu->insn.action = ACT_COPY;
 	if (!run_apart(cpu) || loaded_stack_segment(cpu))
 		return;
+	cpu->system.dr[6] |= DR6_STEP;
 	cpu->exit = (struct cpu_exit){ .kind = EXIT_FAULT, .vector = TRAP_DB, .eip = eip };
 }
 
@@ -352,7 +389,8 @@ void cpu_dirty(struct cpu *cpu, uint32_t physical, uint32_t len)
 /* Must the machine be asked before the guest runs on? */
 static bool interrupted(struct cpu *cpu)
 {
-	if (!atomic_load_explicit(&cpu->kick, memory_order_relaxed) && !(cpu->irq_pending && cpu->ops->interruptible(cpu->opaque)))
+	if (!atomic_load_explicit(&cpu->kick, memory_order_relaxed) &&
+	    !(cpu->irq_pending && !cpu->system_mode && cpu->ops->interruptible(cpu->opaque)))
 		return false;
 	atomic_store_explicit(&cpu->kick, 0, memory_order_seq_cst);
 	take_outside(cpu);
@@ -383,24 +421,44 @@ static uint32_t dispatch(struct cpu *cpu, uint32_t reason)
 	}
 }
 
+/* IF is set and somebody waits for that. Behind STI or a load of SS one more instruction comes first. */
+static void take_interrupt(struct cpu *cpu)
+{
+	if (cpu->shadow) {
+		cpu->shadow = false;
+		run_apart(cpu);
+	} else {
+		deliver_interrupt(cpu);
+	}
+}
+
+/* Run until C is needed. @host: where, or 0 if EIP is all we know. Returns the same. */
+static uint32_t run_on(struct cpu *cpu, uint32_t host)
+{
+	bool look = !has_table(cpu) || (cpu->irq_pending && !cpu->system_mode);
+
+	if (!host)
+		host = find_host(cpu);
+	return host ? dispatch(cpu, enter(cpu, host, look ? cpu->miss_table : jump_table(cpu))) : 0;
+}
+
 const struct cpu_exit *cpu_run(struct cpu *cpu)
 {
 	uint32_t host = 0;
 
 	cpu->exit.kind = EXIT_NONE;
-	while (cpu->exit.kind == EXIT_NONE) {
-		if (interrupted(cpu))
-			break;
+	while ((cpu->exit.kind == EXIT_NONE || (cpu->system_mode && deliver_exit(cpu))) && !interrupted(cpu)) {
 		window_settle(cpu);
-		if (cpu->system_flags & FLAG_TF) {
-			single_step(cpu);
+		if (cpu->system_mode && cpu->irq_pending && cpu->interrupt_flag) {
+			take_interrupt(cpu);
+			host = 0;
 			continue;
 		}
-		if (!host)
-			host = find_host(cpu);
-		if (!host)
-			break;
-		host = dispatch(cpu, enter(cpu, host, cpu->irq_pending || cpu->segmented ? cpu->miss_table : jump_table(cpu)));
+		cpu->shadow = false;
+		if (cpu->system_flags & FLAG_TF)
+			single_step(cpu);
+		else
+			host = run_on(cpu, host);
 	}
 	return &cpu->exit;
 }

@@ -7,7 +7,9 @@
  * CPL, so the entries are rewritten when CPL changes: there are about five of them.
  */
 #include "cpu/x86/segment.h"
+
 #include "cpu/x86/soft.h"
+#include "cpu/x86/system.h"
 
 enum { NULL_DESCRIPTOR = 1, TABLE_DATA = 0, TABLE_ANY = 1 };
 
@@ -16,7 +18,7 @@ static bool is_flat(const struct segment *seg)
 	return seg->attr && !seg->base && seg->limit == 0xffffffffu;
 }
 
-static void describe(struct segment *seg, uint32_t low, uint32_t high)
+void segment_describe(struct segment *seg, uint32_t low, uint32_t high)
 {
 	seg->base = low >> 16 | (high & 0xff) << 16 | (high & 0xff000000u);
 	seg->limit = (low & 0xffff) | (high & 0xf0000);
@@ -90,6 +92,11 @@ static void make_loadable(struct cpu *cpu, unsigned table, uint32_t selector, un
 	apply(cpu, l);
 }
 
+void segment_tables_changed(struct cpu *cpu)
+{
+	forget_loadables(cpu);
+}
+
 void cpu_descriptor_changed(struct cpu *cpu, uint32_t selector)
 {
 	for (unsigned i = 0; i < cpu->loadable_count;) {
@@ -148,7 +155,7 @@ void segment_load(struct cpu *cpu, unsigned s, uint32_t selector, uint32_t low, 
 	struct segment seg = { .sel = selector };
 
 	if (!cpu->known[k].number || cpu->known[k].low != low || cpu->known[k].high != high) {
-		describe(&seg, low, high);
+		segment_describe(&seg, low, high);
 		cpu->known[k].low = low;
 		cpu->known[k].high = high;
 		cpu->known[k].number = (uint8_t)cache_descriptor(cpu, &seg);
@@ -174,6 +181,41 @@ void segment_reset(struct cpu *cpu)
 		cpu->loadable[TABLE_ANY][selector] = NULL_DESCRIPTOR;
 	for (unsigned s = 0; s < S_COUNT; s++)
 		cpu_set_segment(cpu, s, &null);
+}
+
+static int guest_descriptor(struct cpu *cpu, uint32_t selector, uint32_t words[2], struct cpu_fault *fault)
+{
+	const struct cpu_system *system = &cpu->system;
+	uint32_t index = selector & 0xfff8, base = system->gdt.base, limit = system->gdt.limit;
+
+	if (selector & 4) {
+		base = system->ldt.base;
+		limit = system->ldt.attr ? system->ldt.limit : 0;
+	}
+	return index + 7 > limit ? DESCRIPTOR_OUTSIDE : cpu_read(cpu, base + index, words, 8, false, fault);
+}
+
+int cpu_descriptor(struct cpu *cpu, uint32_t selector, uint32_t *low, uint32_t *high, struct cpu_fault *fault)
+{
+	uint32_t words[2];
+	int result;
+
+	if (!cpu->system_mode)
+		return cpu->ops->descriptor(cpu->opaque, selector, low, high) ? 0 : DESCRIPTOR_OUTSIDE;
+	result = guest_descriptor(cpu, selector, words, fault);
+	*low = words[0];
+	*high = words[1];
+	return result;
+}
+
+int cpu_descriptor_used(struct cpu *cpu, uint32_t selector, uint32_t high, struct cpu_fault *fault)
+{
+	uint32_t base = selector & 4 ? cpu->system.ldt.base : cpu->system.gdt.base;
+	uint8_t type = (uint8_t)((high | ATTR_ACCESSED) >> 8);
+
+	if (!cpu->system_mode || high & ATTR_ACCESSED)
+		return 0;
+	return cpu_write(cpu, base + (selector & 0xfff8) + 5, &type, 1, false, fault);
 }
 
 static int refuse(struct cpu_fault *fault, uint32_t selector, int vector)
@@ -216,12 +258,22 @@ int cpu_load_segment(struct cpu *cpu, unsigned s, uint32_t selector, struct cpu_
 		cpu_set_segment(cpu, s, &seg);
 		return 0;
 	}
-	if (!cpu->ops->descriptor(cpu->opaque, selector, &low, &high) || !(high & ATTR_S))
+	vector = cpu_descriptor(cpu, selector, &low, &high, fault);
+	if (vector > 0)
+		return vector;
+	if (vector == DESCRIPTOR_OUTSIDE || !(high & ATTR_S))
 		return refuse(fault, selector, TRAP_GP);
 	vector = s == S_SS ? check_stack(cpu, selector, high, fault) : check_data(cpu, selector, high, fault);
+	if (!vector)
+		vector = cpu_descriptor_used(cpu, selector, high, fault);
 	if (vector)
 		return vector;
+	if (cpu->system_mode)
+		high |= ATTR_ACCESSED;
 	segment_load(cpu, s, selector, low, high);
+	cpu->shadow = s == S_SS;
+	if (cpu->system_mode)
+		return 0;
 	if (high & ATTR_CODE || (selector & 3) > attr_dpl(high))
 		return 0;
 	if (is_flat(&cpu->descriptors[cpu->hidden[s]]) && high & ATTR_WRITABLE && (s == S_DS || s == S_ES))

@@ -18,6 +18,7 @@
 #include "cpu/x86/address.h"
 #include "cpu/x86/mmu.h"
 #include "cpu/x86/odd.h"
+#include "cpu/x86/system.h"
 
 enum { MAX_INSNS = 48, MAX_EXITS = 6, MAX_HOST = 12000 };
 
@@ -138,7 +139,10 @@ static void translate_one(struct translation *t)
 			emit_copy(&t->e, t->cpu, in, t->bytes);
 		break;
 	case ACT_RDTSC:
-		emit16(&t->e, 0x310f);
+		if (t->cpu->system.cr4 & CR4_TSD)
+			translate_emulate(t);
+		else
+			emit16(&t->e, 0x310f);
 		break;
 	case ACT_INCDEC:
 		translate_incdec(t);
@@ -348,7 +352,7 @@ struct block *translate(struct cpu *cpu, uint32_t physical, unsigned flags, stru
 	t.block = block_new(cpu);
 	t.block->eip = cpu->eip;
 	t.block->physical = physical;
-	t.block->flags = cpu->segmented ? BLOCK_SEGMENTED : 0;
+	t.block->flags = block_key(cpu);
 	t.e.p = cache_write_at(cpu->cache, t.block->host);
 	checked = cpu->frames[physical >> PAGE_SHIFT].mixed;
 	while (!t.done) {

@@ -97,8 +97,6 @@ static bool not_offered(const ZydisDecodedInstruction *z)
 	switch (z->mnemonic) {
 	case ZYDIS_MNEMONIC_SYSCALL:
 	case ZYDIS_MNEMONIC_SYSRET:
-	case ZYDIS_MNEMONIC_SYSENTER:
-	case ZYDIS_MNEMONIC_SYSEXIT:
 	case ZYDIS_MNEMONIC_RSM:	/* outside system management mode */
 	case ZYDIS_MNEMONIC_UD0:
 	case ZYDIS_MNEMONIC_UD1:
@@ -267,6 +265,10 @@ static enum insn_action expected_action(const struct pair *p)
 	case ZYDIS_MNEMONIC_WBINVD:
 	case ZYDIS_MNEMONIC_INVD:
 		return ACT_PRIVILEGED;
+	case ZYDIS_MNEMONIC_SYSENTER:
+		return ACT_SYSENTER;
+	case ZYDIS_MNEMONIC_SYSEXIT:
+		return ACT_SYSEXIT;
 	case ZYDIS_MNEMONIC_FNSTENV:
 	case ZYDIS_MNEMONIC_FNSAVE:
 	case ZYDIS_MNEMONIC_FXSAVE:
@@ -529,7 +531,8 @@ static const char *compare_writes(const struct pair *p)
 /* What must not be followed by another instruction in one block, and what needs ModRM to mean anything. */
 static const char *compare_other_flags(const struct pair *p)
 {
-	bool ends = p->insn.action == ACT_PRIVILEGED || p->insn.action == ACT_HLT;
+	bool ends = p->insn.action == ACT_PRIVILEGED || p->insn.action == ACT_HLT || p->insn.action == ACT_SYSENTER ||
+		    p->insn.action == ACT_SYSEXIT;
 
 	switch (p->z.meta.category) {
 	case ZYDIS_CATEGORY_CALL:

@@ -4,9 +4,13 @@
  */
 #include "fake_cpu.h"
 
+#include "cpu/x86/system.h"
+
 struct cpu fake, before;
 struct cpu_exit fake_exit;
 struct insn fake_insn;
+struct cpu_system *fake_system;
+uint32_t fake_open_port;
 
 #define DESCRIPTOR(base, limit, access, flags) \
 	{ (uint32_t)(base) << 16 | ((limit) & 0xffff), ((base) & 0xff000000) | (flags) << 20 | ((limit) & 0xf0000) | \
@@ -176,6 +180,63 @@ int cpu_write(struct cpu *cpu, uint32_t address, const void *buf, uint32_t len, 
 	if (!ret)
 		memcpy(cpu->memory + address, buf, len);
 	return ret;
+}
+
+int cpu_descriptor(struct cpu *cpu, uint32_t selector, uint32_t *low, uint32_t *high, struct cpu_fault *fault)
+{
+	return descriptor(cpu, selector, low, high) ? 0 : DESCRIPTOR_OUTSIDE;
+}
+
+int cpu_descriptor_used(struct cpu *cpu, uint32_t selector, uint32_t high, struct cpu_fault *fault)
+{
+	return 0;
+}
+
+struct cpu_system *cpu_system(struct cpu *cpu)
+{
+	return fake_system;
+}
+
+bool system_set_cr(struct cpu *cpu, unsigned number, uint32_t value)
+{
+	fail();
+	return false;
+}
+
+void system_set_table(struct cpu *cpu, bool idt, uint32_t base, uint32_t limit)
+{
+	fail();
+}
+
+void system_set_ldt(struct cpu *cpu, const struct segment *ldt)
+{
+	fail();
+}
+
+bool system_msr(struct cpu *cpu, uint32_t index, bool write, uint64_t *value)
+{
+	return false;
+}
+
+void system_invlpg(struct cpu *cpu, uint32_t address)
+{
+	fail();
+}
+
+void system_hold_interrupts(struct cpu *cpu)
+{
+}
+
+int system_port_allowed(struct cpu *cpu, uint32_t port, unsigned size, struct cpu_fault *fault)
+{
+	*fault = (struct cpu_fault){ .vector = TRAP_GP };
+	return port == fake_open_port ? 0 : TRAP_GP;
+}
+
+int task_return(struct cpu *cpu, struct cpu_fault *fault)
+{
+	fail();
+	return 0;
 }
 
 uint32_t fake_get(uint32_t address, unsigned size)

@@ -45,6 +45,8 @@ enum {
 extern struct cpu fake, before;		/* now; when RUN() started */
 extern struct cpu_exit fake_exit;
 extern struct insn fake_insn;
+extern struct cpu_system *fake_system;	/* what cpu_system() gives; NULL unless a test sets it */
+extern uint32_t fake_open_port;		/* the one port that the TSS would let anyone touch */
 
 /* Flat segments of ring @cpl, all pages accessible, EIP at FAKE_CODE, ESP 8000h, recognizable registers. */
 void fake_reset(unsigned cpl);
