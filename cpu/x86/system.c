@@ -23,7 +23,7 @@ struct cpu_system *cpu_system(struct cpu *cpu)
 	return cpu->system_mode ? &cpu->system : NULL;
 }
 
-static void apply_paging(struct cpu *cpu)
+static bool apply_paging(struct cpu *cpu)
 {
 	const struct cpu_system *s = &cpu->system;
 	struct cpu_paging paging = {
@@ -35,7 +35,19 @@ static void apply_paging(struct cpu *cpu)
 		.nx = s->efer & EFER_NX,
 	};
 
-	cpu_set_paging(cpu, &paging);
+	return cpu_set_paging(cpu, &paging);
+}
+
+/* A change that paging refuses has not happened. */
+static bool change(struct cpu *cpu, uint32_t *reg, uint32_t value)
+{
+	uint32_t was = *reg;
+
+	*reg = value;
+	if (apply_paging(cpu))
+		return true;
+	*reg = was;
+	return false;
 }
 
 static void apply_ts(struct cpu *cpu)
@@ -58,26 +70,26 @@ static bool set_cr0(struct cpu *cpu, uint32_t value)
 	if (!(value & CR0_PE) || (value & CR0_NW && !(value & CR0_CD)))
 		return false;
 	value = (value & (CR0_KEPT | CR0_PG)) | CR0_ET;
-	cpu->system.cr0 = value;
+	if (!((value ^ was) & (CR0_PG | CR0_WP)))
+		cpu->system.cr0 = value;
+	else if (!change(cpu, &cpu->system.cr0, value))
+		return false;
 	apply_ts(cpu);
-	if ((value ^ was) & (CR0_PG | CR0_WP))
-		apply_paging(cpu);
 	return true;
 }
 
 static bool set_cr4(struct cpu *cpu, uint32_t value)
 {
-	uint32_t change = cpu->system.cr4 ^ value;
+	uint32_t differs = cpu->system.cr4 ^ value;
 
 	if (value & ~(uint32_t)CR4_KEPT)
 		return false;
-	cpu->system.cr4 = value;
-	if (change & CR4_TSD)
+	if (!(differs & (CR4_PSE | CR4_PAE | CR4_PGE)))
+		cpu->system.cr4 = value;
+	else if (!change(cpu, &cpu->system.cr4, value))
+		return false;
+	if (differs & CR4_TSD)
 		block_flush(cpu);	/* RDTSC is translated for what it was */
-	if (change & CR4_PGE)
-		cpu_flush_all(cpu);
-	if (change & (CR4_PSE | CR4_PAE))
-		apply_paging(cpu);
 	return true;
 }
 
@@ -90,9 +102,7 @@ bool system_set_cr(struct cpu *cpu, unsigned number, uint32_t value)
 		cpu->system.cr2 = value;
 		return true;
 	case 3:
-		cpu->system.cr3 = value;
-		apply_paging(cpu);
-		return true;
+		return change(cpu, &cpu->system.cr3, value);
 	default:
 		return set_cr4(cpu, value);
 	}
@@ -120,8 +130,7 @@ static bool set_efer(struct cpu *cpu, uint64_t value)
 	if (value & ~(uint64_t)EFER_NX)
 		return false;
 	cpu->system.efer = value;
-	apply_paging(cpu);
-	return true;
+	return apply_paging(cpu);
 }
 
 /* One of the 32-bit registers that are nothing but a value. */

@@ -124,7 +124,7 @@ static int load_segments(struct cpu *cpu, const struct tss *tss, struct cpu_faul
 	return vector;
 }
 
-static void load_registers(struct cpu *cpu, const struct tss *tss, bool nested)
+static int load_registers(struct cpu *cpu, const struct tss *tss, bool nested, struct cpu_fault *fault)
 {
 	cpu->eip = tss->eip;
 	for (unsigned i = 0; i < 8; i++)
@@ -132,8 +132,7 @@ static void load_registers(struct cpu *cpu, const struct tss *tss, bool nested)
 	cpu_set_eflags(cpu, tss->eflags | (nested ? FLAG_NT : 0));
 	cpu->system.cr0 |= CR0_TS;
 	cpu_set_ts(cpu, true);
-	if (cpu->system.cr0 & CR0_PG)
-		system_set_cr(cpu, 3, tss->cr3);
+	return !(cpu->system.cr0 & CR0_PG) || system_set_cr(cpu, 3, tss->cr3) ? 0 : refuse(fault, TRAP_TS, cpu->system.tr.sel);
 }
 
 static int push_error(struct cpu *cpu, uint32_t error, struct cpu_fault *fault)
@@ -181,8 +180,9 @@ int task_switch(struct cpu *cpu, uint32_t selector, enum task_reason reason, con
 		return vector;
 	to.attr |= TYPE_BUSY << 8;
 	cpu->system.tr = to;
-	load_registers(cpu, &tss, reason == TASK_CALL);
-	vector = load_segments(cpu, &tss, fault);
+	vector = load_registers(cpu, &tss, reason == TASK_CALL, fault);
+	if (!vector)
+		vector = load_segments(cpu, &tss, fault);
 	return !vector && error ? push_error(cpu, *error, fault) : vector;
 }
 
