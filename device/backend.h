@@ -134,4 +134,126 @@ struct balloon_backend_ops {
 	void (*close)(struct balloon_backend *be);	/* may be NULL */
 };
 
+/* --- a shared directory ---------------------------------------------------------------------------------------------- */
+
+/*
+ * Files are waited for on a thread of the backend's: the device gives it jobs, which it runs one after the other, in order, without
+ * the I/O lock. Every other operation here is called from within a job and may wait for the host. They return 0 or more, or a
+ * negative errno, whose values are those of Linux. Names have been checked: one component, not empty, no '/', not "." or "..".
+ */
+struct share_job {
+	void (*work)(struct share_job *job);	/* on the backend's thread */
+	void (*done)(struct share_job *job);	/* then on the loop's, with the I/O lock */
+};
+
+/* A file, directory or link of the share that the guest holds on to. Opaque; released by release(). */
+struct share_file;
+
+/* What identifies a file: 9P's qid. */
+struct share_id {
+	uint64_t path;				/* different for each file, for as long as it exists */
+	uint32_t version;			/* changes with the contents */
+	uint8_t type;				/* SHARE_* */
+};
+
+#define SHARE_DIRECTORY	0x80
+#define SHARE_SYMLINK	0x02
+#define SHARE_FILE	0x00
+
+struct share_time {
+	uint64_t sec, nsec;
+};
+
+struct share_attr {
+	struct share_id id;
+	uint32_t mode, uid, gid;
+	uint64_t nlink, rdev, size, blksize, blocks;	/* blocks of 512 bytes, whatever blksize says */
+	struct share_time atime, mtime, ctime;
+};
+
+/* What setattr() is to change: the values are those of 9P2000.L. */
+#define SHARE_SET_MODE		0x001u
+#define SHARE_SET_UID		0x002u
+#define SHARE_SET_GID		0x004u
+#define SHARE_SET_SIZE		0x008u
+#define SHARE_SET_ATIME		0x010u		/* to now, or with ATIME_VALUE to that of @attr; so for mtime */
+#define SHARE_SET_MTIME		0x020u
+#define SHARE_SET_CTIME		0x040u
+#define SHARE_SET_ATIME_VALUE	0x080u
+#define SHARE_SET_MTIME_VALUE	0x100u
+
+/* How to open: again as in 9P2000.L. Others are ignored. */
+#define SHARE_OPEN_ACCESS	000000003u	/* 0 read, 1 write, 2 both */
+#define SHARE_OPEN_EXCLUSIVE	000000200u
+#define SHARE_OPEN_TRUNCATE	000001000u
+#define SHARE_OPEN_APPEND	000002000u
+#define SHARE_OPEN_DSYNC	000010000u
+#define SHARE_OPEN_DIRECTORY	000200000u
+#define SHARE_OPEN_SYNC		004000000u
+
+struct share_entry {
+	struct share_id id;			/* without its version */
+	uint64_t next;				/* where readdir() goes on after it */
+	uint8_t type;				/* DT_* of <dirent.h> */
+	const char *name;
+};
+
+struct share_space {
+	uint32_t block_size, name_max;
+	uint64_t blocks, blocks_free, blocks_available, files, files_free, id;
+};
+
+#define SHARE_TAG_MAX 32
+
+struct share_backend {
+	const struct share_backend_ops *ops;
+	char tag[SHARE_TAG_MAX + 1];		/* what the guest mounts it by */
+	bool read_only;				/* the device refuses whatever would change something; the backend never sees it */
+};
+
+struct share_backend_ops {
+	void (*run)(struct share_backend *be, struct share_job *job);	/* never blocks */
+	void (*drain)(struct share_backend *be);	/* returns when nothing is under way, done() called: as for disks */
+	void (*close)(struct share_backend *be);	/* every file has been released */
+
+	/* Handles. The new one is the caller's to release. */
+	int (*root)(struct share_backend *be, struct share_file **file, struct share_id *id);
+	int (*copy)(struct share_backend *be, struct share_file *file, struct share_file **copy);	/* of one that is not open */
+	/* @name may be "..", which never leads out. Symbolic links are not followed: the guest does that. */
+	int (*walk)(struct share_backend *be, struct share_file *dir, const char *name, struct share_file **file, struct share_id *id);
+	void (*release)(struct share_backend *be, struct share_file *file);
+
+	/* Contents. read() and write() want a file that has been opened; they return bytes. */
+	int (*open)(struct share_backend *be, struct share_file *file, uint32_t flags, struct share_id *id);
+	/* Make @name in @dir, open it, and have @dir be the new file from now on. */
+	int (*create)(struct share_backend *be, struct share_file *dir, const char *name, uint32_t flags, uint32_t mode, struct share_id *id);
+	int64_t (*read)(struct share_backend *be, struct share_file *file, uint64_t offset, const struct virtio_iov *iov, unsigned int count);
+	int64_t (*write)(struct share_backend *be, struct share_file *file, uint64_t offset, const struct virtio_iov *iov, unsigned int count);
+	int (*fsync)(struct share_backend *be, struct share_file *file, bool data_only);
+	/* From @offset (0 or an entry's next) until add() is full and says false. */
+	int (*readdir)(struct share_backend *be, struct share_file *dir, uint64_t offset,
+		       bool (*add)(void *opaque, const struct share_entry *entry), void *opaque);
+
+	/* Names. */
+	int (*mkdir)(struct share_backend *be, struct share_file *dir, const char *name, uint32_t mode, struct share_id *id);
+	int (*mknod)(struct share_backend *be, struct share_file *dir, const char *name, uint32_t mode, struct share_id *id);
+	int (*symlink)(struct share_backend *be, struct share_file *dir, const char *name, const char *target, struct share_id *id);
+	int (*link)(struct share_backend *be, struct share_file *dir, const char *name, struct share_file *file);
+	int (*rename)(struct share_backend *be, struct share_file *from, const char *name, struct share_file *to, const char *new_name);
+	int (*unlink)(struct share_backend *be, struct share_file *dir, const char *name, bool directory);
+	/* The same two for a file by the name that it was reached by. */
+	int (*move)(struct share_backend *be, struct share_file *file, struct share_file *to, const char *new_name);
+	int (*remove)(struct share_backend *be, struct share_file *file);
+
+	/* Attributes. */
+	int (*readlink)(struct share_backend *be, struct share_file *file, char *target, size_t size);	/* the length; no NUL */
+	int (*getattr)(struct share_backend *be, struct share_file *file, struct share_attr *attr);
+	int (*setattr)(struct share_backend *be, struct share_file *file, uint32_t valid, const struct share_attr *attr);
+	int (*statfs)(struct share_backend *be, struct share_file *file, struct share_space *space);
+	/* Of one attribute, or with @name NULL the list of their names. The length; @size 0 only asks for it. */
+	int (*getxattr)(struct share_backend *be, struct share_file *file, const char *name, void *value, size_t size);
+	int (*setxattr)(struct share_backend *be, struct share_file *file, const char *name, const void *value, size_t size, int flags);
+	int (*removexattr)(struct share_backend *be, struct share_file *file, const char *name);
+};
+
 #endif

@@ -17,5 +17,6 @@ struct virtio_dev *block_device_create(struct block_backend *backend);
 struct virtio_dev *net_device_create(struct net_backend *backend);
 struct virtio_dev *rng_device_create(struct entropy_backend *backend);
 struct virtio_dev *balloon_device_create(struct balloon_backend *backend);
+struct virtio_dev *p9_device_create(struct share_backend *backend);
 
 #endif

@@ -91,6 +91,32 @@ static int add_net(struct options *o, const char *value, struct error *error)
 	return 0;
 }
 
+static int add_share(struct options *o, const char *value, struct error *error)
+{
+	struct share_option *share = &o->shares[o->share_count];
+	char *equals, *comma;
+
+	if (o->share_count == SHARES_MAX)
+		return error_set(error, E2BIG, "--share %s: too many shares, at most %d are possible", value, SHARES_MAX);
+	equals = strchr(value, '=');
+	if (!equals || equals == value || !equals[1])
+		return error_set(error, EINVAL, "--share %s: write NAME=DIR, or NAME=DIR,ro", value);
+	for (unsigned int i = 0; i < o->share_count; i++)
+		if (!strncmp(o->shares[i].tag, value, (size_t)(equals - value)) && !o->shares[i].tag[equals - value])
+			return error_set(error, EINVAL, "--share %s: there is a share of this name already", value);
+	share->tag = strdup(value);
+	if (!share->tag)
+		return error_set(error, ENOMEM, "no memory");
+	share->path = share->tag + (equals - value);
+	*share->path++ = 0;
+	comma = strrchr(share->path, ',');
+	share->read_only = comma && !strcmp(comma, ",ro");
+	if (share->read_only)
+		*comma = 0;
+	o->share_count++;
+	return 0;
+}
+
 static int set_console(struct options *o, const char *value, struct error *error)
 {
 	static const char *const kinds[] = {[CONSOLE_STDIO] = "stdio", [CONSOLE_PTY] = "pty", [CONSOLE_NONE] = "none"};
@@ -168,6 +194,7 @@ static const struct option_row rows[] = {
 	{'i', "initrd", "FILE", "initial RAM disk", set_initrd},
 	{'d', "disk", "FILE[,ro]", "a disk: image file or block device; again for more (vda, vdb, ...)", add_disk},
 	{'n', "net", "NET", "user (default), user,hostfwd=tcp:HOSTPORT:GUESTPORT, tap=NAME, or none", add_net},
+	{0, "share", "NAME=DIR[,ro]", "a directory the guest can mount: -t 9p -o trans=virtio,version=9p2000.L", add_share},
 	{'c', "console", "KIND", "stdio (default), pty, or none", set_console},
 	{0, "dump-code", "FILE", "write all translated code to FILE, for isolation-dump to check", set_dump_code},
 	{0, "machine", "NAME", "auto (default) or lguest", set_machine},
@@ -286,5 +313,7 @@ void options_free(struct options *o)
 {
 	for (unsigned int i = 0; i < o->disk_count; i++)
 		free(o->disks[i].path);
+	for (unsigned int i = 0; i < o->share_count; i++)
+		free(o->shares[i].tag);
 	free(o->command_line);
 }

@@ -9,12 +9,17 @@
 
 #include "host/error.h"
 
-enum { DISKS_MAX = 26, NETS_MAX = 8 };
+enum { DISKS_MAX = 26, NETS_MAX = 8, SHARES_MAX = 8 };
 
 enum console_kind { CONSOLE_STDIO, CONSOLE_PTY, CONSOLE_NONE };
 
 struct disk_option {
 	char *path;		/* owned */
+	bool read_only;
+};
+
+struct share_option {
+	char *tag, *path;	/* owned; both in the memory of tag */
 	bool read_only;
 };
 
@@ -27,6 +32,8 @@ struct options {
 	unsigned int disk_count;
 	const char *nets[NETS_MAX];		/* "user", "user,hostfwd=...", "tap=NAME" */
 	unsigned int net_count;
+	struct share_option shares[SHARES_MAX];
+	unsigned int share_count;
 	bool net_given;				/* --net none counts */
 	enum console_kind console;
 	bool no_reboot;

@@ -20,6 +20,7 @@
 #include "host/loop.h"
 #include "host/message.h"
 #include "host/random.h"
+#include "host/share.h"
 #include "host/slirp.h"
 #include "host/tap.h"
 #include "host/tty.h"
@@ -42,6 +43,7 @@ struct session {
 	struct loop_timer timer;
 	struct block_backend *disks[DISKS_MAX];
 	struct net_backend *nets[NETS_MAX];
+	struct share_backend *shares[SHARES_MAX];
 	struct machine_devices devices;
 	_Atomic int reason;
 	_Atomic int signo;
@@ -122,6 +124,20 @@ static int open_nets(struct session *s, struct error *error)
 	}
 	s->devices.nets = s->nets;
 	s->devices.net_count = s->options->net_count;
+	return 0;
+}
+
+static int open_shares(struct session *s, struct error *error)
+{
+	for (unsigned int i = 0; i < s->options->share_count; i++) {
+		const struct share_option *share = &s->options->shares[i];
+
+		s->shares[i] = share_open(s->loop, share->tag, share->path, share->read_only, error);
+		if (!s->shares[i])
+			return -EIO;
+	}
+	s->devices.shares = s->shares;
+	s->devices.share_count = s->options->share_count;
 	return 0;
 }
 
@@ -213,13 +229,20 @@ static int start_loop(struct session *s, struct error *error)
 
 static int enter_sandbox(struct session *s, struct error *error)
 {
-	return s->options->no_sandbox ? 0 : sandbox_enter(error);
+	enum sandbox_files files = SANDBOX_NO_FILES;
+
+	for (unsigned int i = 0; i < s->options->share_count; i++)
+		if (!s->options->shares[i].read_only)
+			files = SANDBOX_CHANGE_FILES;
+		else if (files == SANDBOX_NO_FILES)
+			files = SANDBOX_SHARED_FILES;
+	return s->options->no_sandbox ? 0 : sandbox_enter(files, error);
 }
 
 static int set_up(struct session *s, struct error *error)
 {
 	static int (*const steps[])(struct session *s, struct error *error) = {
-		open_files, check_kernel, create_loop, take_signals, open_disks, open_nets, open_entropy, open_console, create_machine,
+		open_files, check_kernel, create_loop, take_signals, open_disks, open_nets, open_shares, open_entropy, open_console, create_machine,
 		start_timeout, start_loop, enter_sandbox,
 	};
 	int err = 0;
@@ -303,6 +326,9 @@ static void close_backends(struct session *s)
 	for (unsigned int i = 0; i < NETS_MAX; i++)
 		if (s->nets[i])
 			s->nets[i]->ops->close(s->nets[i]);
+	for (unsigned int i = 0; i < SHARES_MAX; i++)
+		if (s->shares[i])
+			s->shares[i]->ops->close(s->shares[i]);
 	if (s->devices.entropy)
 		s->devices.entropy->ops->close(s->devices.entropy);
 	if (s->devices.console)

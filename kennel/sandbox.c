@@ -6,7 +6,8 @@
  * process that the guest then controls can still not start a program, become somebody else, look into another process, or ask
  * for the rarer corners of the kernel. Everything is open by then; what stays allowed is memory, signals to ourselves, threads,
  * descriptors we hold, sockets (user-mode networking makes them as the guest connects) and opening files for reading
- * (the resolver's settings).
+ * (the resolver's settings). A shared directory takes the calls that it needs: a filter sees no paths, so what keeps these calls
+ * inside the directory is host/share_tree.h alone.
  */
 #include "kennel/sandbox.h"
 
@@ -34,19 +35,30 @@ static const int forbidden[] = {
 	SCMP_SYS(name_to_handle_at), SCMP_SYS(open_by_handle_at), SCMP_SYS(quotactl), SCMP_SYS(swapon), SCMP_SYS(swapoff),
 	SCMP_SYS(reboot), SCMP_SYS(settimeofday), SCMP_SYS(clock_settime), SCMP_SYS(clock_adjtime), SCMP_SYS(adjtimex), SCMP_SYS(acct),
 	SCMP_SYS(iopl), SCMP_SYS(ioperm), SCMP_SYS(modify_ldt), SCMP_SYS(personality), SCMP_SYS(syslog), SCMP_SYS(vhangup),
-	SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(link),
-	SCMP_SYS(linkat), SCMP_SYS(symlink), SCMP_SYS(symlinkat), SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(rmdir), SCMP_SYS(mknod),
-	SCMP_SYS(mknodat), SCMP_SYS(chmod), SCMP_SYS(fchmod), SCMP_SYS(fchmodat), SCMP_SYS(chown), SCMP_SYS(fchown), SCMP_SYS(lchown),
-	SCMP_SYS(fchownat), SCMP_SYS(setxattr), SCMP_SYS(lsetxattr), SCMP_SYS(fsetxattr), SCMP_SYS(removexattr), SCMP_SYS(truncate),
-	SCMP_SYS(creat), SCMP_SYS(openat2), SCMP_SYS(shmat), SCMP_SYS(shmget), SCMP_SYS(msgget), SCMP_SYS(semget),
+	SCMP_SYS(unlink), SCMP_SYS(rename), SCMP_SYS(link), SCMP_SYS(symlink), SCMP_SYS(mkdir), SCMP_SYS(rmdir), SCMP_SYS(mknod),
+	SCMP_SYS(chown), SCMP_SYS(fchown), SCMP_SYS(lchown), SCMP_SYS(lsetxattr), SCMP_SYS(fsetxattr), SCMP_SYS(creat),
+	SCMP_SYS(shmat), SCMP_SYS(shmget), SCMP_SYS(msgget), SCMP_SYS(semget),
 };
 
-static int forbid(scmp_filter_ctx filter, int call)
-{
-	int err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 0);
+/* Forbidden as well, unless there is a share; unless there is one that the guest may change. */
+static const int reaching[] = {SCMP_SYS(openat2)};
+static const int changing[] = {
+	SCMP_SYS(unlinkat), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(linkat), SCMP_SYS(symlinkat), SCMP_SYS(mkdirat),
+	SCMP_SYS(mknodat), SCMP_SYS(chmod), SCMP_SYS(fchmod), SCMP_SYS(fchmodat), SCMP_SYS(fchownat), SCMP_SYS(setxattr),
+	SCMP_SYS(removexattr), SCMP_SYS(truncate),
+};
 
-	/* A libseccomp that has never heard of it cannot forbid it, and neither can a kernel without it be asked. */
-	return err == -EDOM || err == -EINVAL ? 0 : err;
+static int forbid(scmp_filter_ctx filter, const int *calls, size_t count)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < count && !err; i++) {
+		err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), calls[i], 0);
+		/* A libseccomp that has never heard of it cannot forbid it, and neither can a kernel without it be asked. */
+		if (err == -EDOM || err == -EINVAL)
+			err = 0;
+	}
+	return err;
 }
 
 /* Threads yes, processes no. The flags of clone3() are in memory, where a filter cannot look: let libc fall back to clone(). */
@@ -74,21 +86,29 @@ static int forbid_writing(scmp_filter_ctx filter)
 	return err;
 }
 
-int sandbox_enter(struct error *error)
+static int forbid_all(scmp_filter_ctx filter, enum sandbox_files files)
+{
+	int err = forbid(filter, forbidden, sizeof(forbidden) / sizeof(forbidden[0]));
+
+	if (!err && files < SANDBOX_SHARED_FILES)
+		err = forbid(filter, reaching, sizeof(reaching) / sizeof(reaching[0]));
+	if (!err && files < SANDBOX_CHANGE_FILES)
+		err = forbid(filter, changing, sizeof(changing) / sizeof(changing[0]));
+	if (!err && files < SANDBOX_CHANGE_FILES)
+		err = forbid_writing(filter);
+	return err ? err : forbid_processes(filter);
+}
+
+int sandbox_enter(enum sandbox_files files, struct error *error)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-	int err = 0;
+	int err;
 
 	if (!filter)
 		return error_set(error, ENOMEM, "no memory for a sandbox");
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]) && !err; i++)
-		err = forbid(filter, forbidden[i]);
-	if (!err)
-		err = forbid_processes(filter);
-	if (!err)
-		err = forbid_writing(filter);
+	err = forbid_all(filter, files);
 	if (!err)
 		err = seccomp_load(filter);
 	seccomp_release(filter);

@@ -5,10 +5,13 @@
 
 #include "host/error.h"
 
+/* What of the file system is still needed: nothing, files beneath a shared directory, or changing these. */
+enum sandbox_files { SANDBOX_NO_FILES, SANDBOX_SHARED_FILES, SANDBOX_CHANGE_FILES };
+
 /**
  * sandbox_enter - forbid, for all threads, the system calls that running a guest never needs
  * Returns 0 (also where this host has no seccomp: then with a warning), or a negative errno and a sentence.
  */
-int sandbox_enter(struct error *error);
+int sandbox_enter(enum sandbox_files files, struct error *error);
 
 #endif

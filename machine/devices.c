@@ -36,6 +36,8 @@ static int add_all(struct making *making, const struct machine_devices *config)
 		err = add(making, block_device_create(config->disks[i]), "disk");
 	for (unsigned int i = 0; i < config->net_count && !err; i++)
 		err = add(making, net_device_create(config->nets[i]), "network");
+	for (unsigned int i = 0; i < config->share_count && !err; i++)
+		err = add(making, p9_device_create(config->shares[i]), "share");
 	if (config->entropy && !err)
 		err = add(making, rng_device_create(config->entropy), "entropy");
 	/* Last: an lguest guest without an I/O-APIC driver has only 15 interrupts for devices (lguest-pitfalls, C12). */
@@ -48,7 +50,8 @@ int devices_create(struct devices *devices, const struct machine_devices *config
 		   struct error *error)
 {
 	struct making making = {.devices = devices, .attach = attach, .opaque = opaque, .error = error};
-	unsigned int wanted = config->disk_count + config->net_count + !!config->entropy + !!config->console;
+	unsigned int wanted = config->disk_count + config->net_count + config->share_count + !!config->entropy +
+			      !!config->console;
 
 	if (wanted > DEVICES_MAX)
 		return error_set(error, ENOSPC, "too many devices: %u, at most %d are possible", wanted, DEVICES_MAX);

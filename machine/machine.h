@@ -26,6 +26,8 @@ struct machine_devices {
 	unsigned int disk_count;
 	struct net_backend **nets;
 	unsigned int net_count;
+	struct share_backend **shares;
+	unsigned int share_count;
 	struct entropy_backend *entropy;	/* NULL: none */
 	struct console_backend *console;	/* NULL: none */
 };

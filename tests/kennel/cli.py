@@ -149,6 +149,16 @@ def disks(tmp):
         check('ended by SIGTERM', other.wait(20) == -15, other.returncode)
 
 
+def shares(tmp):
+    run_refused('share without a name', r'--share /tmp: write NAME=DIR', '--share', '/tmp', PUP)
+    run_refused('share with an empty name', r'--share =/tmp: write NAME=DIR', '--share', '=/tmp', PUP)
+    run_refused('share missing', r'/nonexistent: No such file', '--share', 'x=/nonexistent', PUP)
+    run_refused('share of a file', r'file: is not a directory', '--share', 'x=' + os.path.join(tmp, 'file'), PUP)
+    run_refused('share twice', r'there is a share of this name already', '--share', f'x={tmp}', '--share', f'x={tmp},ro', PUP)
+    run_refused('share with a long name', r'has 1 to 32 characters', '--share', 'x' * 33 + f'={tmp}', PUP)
+    run_refused('too many shares', r'at most 8', *[word for i in range(9) for word in ('--share', f'x{i}={tmp}')], PUP)
+
+
 def commands():
     r = kennel('--version')
     check('--version', r.returncode == 0 and re.fullmatch(r'kennel \d+\.\d+\.\d+\n', r.stdout), r)
@@ -180,6 +190,8 @@ def main():
         command_lines()
         kernels(tmp)
         disks(tmp)
+        open(os.path.join(tmp, 'file'), 'w').close()
+        shares(tmp)
         terminal_untouched(tmp)
     return bool(failures)
 
