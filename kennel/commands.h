@@ -18,4 +18,10 @@ int run(const struct options *options);
 /** doctor - look at this host, print what is there and what to do about the rest; STATUS_TROUBLE if no guest can run */
 int doctor(void);
 
+/**
+ * fetch - become the script that fetches the guest called argv[1], with the arguments behind it
+ * Returns only if there is none, with STATUS_TROUBLE, or to give help. The script exits with STATUS_OK or STATUS_TROUBLE.
+ */
+int fetch(int argc, char **argv);
+
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host/message.h"
+#include "kennel/bundle.h"
 #include "kennel/commands.h"
 #include "kennel/options.h"
 
@@ -21,7 +22,8 @@ static int print_version(void)
 
 static void print_usage(FILE *to)
 {
-	fprintf(to, "usage: kennel run [OPTION...] KERNEL [-- KERNEL-PARAMETER...]\n"
+	fprintf(to, "usage: kennel run [OPTION...] KERNEL|GUEST [-- KERNEL-PARAMETER...]\n"
+		    "       kennel fetch GUEST [OPTION...]\n"
 		    "       kennel doctor\n"
 		    "       kennel help | --help | --version\n");
 }
@@ -30,11 +32,20 @@ static int print_help(void)
 {
 	print_usage(stdout);
 	printf("\nRun an i386 Linux kernel with lguest guest support as an ordinary process, without hardware virtualization.\n"
-	       "KERNEL is a vmlinux or a bzImage. On a terminal, Ctrl-A x ends the guest and Ctrl-A ? lists the other keys.\n\n"
+	       "KERNEL is a vmlinux or a bzImage. GUEST is debian, which is fetched, or a directory with a guest in it.\n"
+	       "On a terminal, Ctrl-A x ends the guest and Ctrl-A ? lists the other keys.\n\n"
 	       "Options of run:\n");
 	options_print();
 	printf("\nExit status: 0 the guest powered off, 1 wrong usage or trouble on the host, 2 the guest crashed, 124 timeout.\n");
 	return STATUS_OK;
+}
+
+/* Argument errors are said as one sentence; a fetch that failed has spoken for itself. */
+static int complain(const struct error *error)
+{
+	if (*error->text)
+		message_error("%s", error->text);
+	return STATUS_TROUBLE;
 }
 
 static int run_command(int argc, char **argv)
@@ -44,12 +55,13 @@ static int run_command(int argc, char **argv)
 	int status;
 
 	if (options_parse(&options, argc, argv, &error)) {
-		message_error("%s", error.text);
-		status = STATUS_TROUBLE;
+		status = complain(&error);
 	} else if (options.help) {
 		status = print_help();
 	} else if (options.version) {
 		status = print_version();
+	} else if (bundle_resolve(&options, &error)) {
+		status = complain(&error);
 	} else {
 		status = run(&options);
 	}
@@ -63,6 +75,8 @@ int main(int argc, char **argv)
 
 	if (!strcmp(command, "run"))
 		return run_command(argc - 1, argv + 1);
+	if (!strcmp(command, "fetch"))
+		return fetch(argc - 1, argv + 1);
 	if (!strcmp(command, "doctor"))
 		return doctor();
 	if (!strcmp(command, "help") || !strcmp(command, "--help") || !strcmp(command, "-h"))

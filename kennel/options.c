@@ -78,6 +78,25 @@ static int add_disk(struct options *o, const char *value, struct error *error)
 	return 0;
 }
 
+int options_first_disk(struct options *o, const char *value, struct error *error)
+{
+	int err = add_disk(o, value, error);
+	struct disk_option disk;
+
+	if (err)
+		return err;
+	disk = o->disks[o->disk_count - 1];
+	memmove(o->disks + 1, o->disks, (o->disk_count - 1) * sizeof(disk));
+	o->disks[0] = disk;
+	return 0;
+}
+
+static int set_root(struct options *o, const char *value, struct error *error)
+{
+	o->root = value;
+	return 0;
+}
+
 static int add_net(struct options *o, const char *value, struct error *error)
 {
 	o->net_given = true;
@@ -193,6 +212,7 @@ static const struct option_row rows[] = {
 	{'m', "memory", "SIZE", "guest memory: 64M, 1G (default 256M)", set_memory},
 	{'i', "initrd", "FILE", "initial RAM disk", set_initrd},
 	{'d', "disk", "FILE[,ro]", "a disk: image file or block device; again for more (vda, vdb, ...)", add_disk},
+	{'r', "root", "FILE[,ro]", "the root file system: an image, which becomes the first disk", set_root},
 	{'n', "net", "NET", "user (default), user,hostfwd=tcp:HOSTPORT:GUESTPORT, tap=NAME, or none", add_net},
 	{0, "share", "NAME=DIR[,ro]", "a directory the guest can mount: -t 9p -o trans=virtio,version=9p2000.L", add_share},
 	{'c', "console", "KIND", "stdio (default), pty, or none", set_console},
@@ -316,4 +336,6 @@ void options_free(struct options *o)
 	for (unsigned int i = 0; i < o->share_count; i++)
 		free(o->shares[i].tag);
 	free(o->command_line);
+	free(o->bundle_kernel);
+	free(o->bundle_initrd);
 }

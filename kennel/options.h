@@ -26,6 +26,8 @@ struct share_option {
 struct options {
 	const char *kernel;
 	const char *initrd;			/* NULL: none */
+	const char *root;			/* "FILE[,ro]"; NULL: none */
+	char *bundle_kernel, *bundle_initrd;	/* owned; what the two above point to if a bundle is used */
 	const char *machine;			/* "auto", "lguest" */
 	uint64_t memory;			/* bytes */
 	struct disk_option disks[DISKS_MAX];
@@ -52,6 +54,9 @@ struct options {
  */
 int options_parse(struct options *options, int argc, char **argv, struct error *error);
 void options_free(struct options *options);
+
+/** options_first_disk - put the disk @value ("FILE[,ro]") before all others; 0, or a negative errno and a sentence */
+int options_first_disk(struct options *options, const char *value, struct error *error);
 
 /** options_print - the list for --help, on stdout */
 void options_print(void);

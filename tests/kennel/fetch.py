@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""fetch.py KENNEL PUP - fetching guests without a network, and running what a fetch leaves.
+
+What needs the archive is not tested here. An archive that is not there, or that nobody signed, is: each ends in one sentence and
+status 1, and leaves nothing that looks like a guest.
+"""
+import fcntl
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+KENNEL, PUP = map(os.path.abspath, sys.argv[1:3])
+failures = []
+
+
+def kennel(cache, *args):
+    env = {k: v for k, v in os.environ.items() if k not in ('XDG_CACHE_HOME', 'HOME') and not k.endswith('_proxy')}
+    if cache:
+        env['XDG_CACHE_HOME'] = cache
+    return subprocess.run([KENNEL, *args], capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, env=env)
+
+
+def check(name, condition, detail=''):
+    print(('ok      ' if condition else 'FAILED  ') + name)
+    if not condition:
+        failures.append(name)
+        print('        ' + str(detail))
+
+
+def refused(name, pattern, cache, *args):
+    """Steps may be told before it; the last line says what went wrong."""
+    r = kennel(cache, *args)
+    lines = [line for line in r.stderr.splitlines() if not line.startswith('kennel fetch: ')]
+    good = r.returncode == 1 and len(lines) == 1 and lines[0].startswith('kennel: ') and re.search(pattern, lines[0])
+    check(name, good, (r.returncode, r.stdout, r.stderr, pattern))
+
+
+def options(cache):
+    refused('no name', 'fetch what\\?', cache, 'fetch')
+    refused('unknown name', 'fetch plan9?: nobody knows how', cache, 'fetch', 'plan')
+    refused('a path', 'nobody knows how', cache, 'fetch', '../fetch/debian')
+    refused('a folder', 'nobody knows how', cache, 'fetch', 'parts')
+    for args, pattern in ((['--frolic'], 'unknown argument --frolic'), (['--size'], '--size needs a value'),
+                          (['--size', 'big'], '--size big: is not a size'), (['--size', '2GG'], 'is not a size'),
+                          (['--kernel', 'arm64'], '--kernel arm64: choose 686'),
+                          (['--suite', '../x'], 'not the name of a Debian'),
+                          (['--include=a b'], 'is not a list of packages')):
+        refused(' '.join(args), pattern, cache, 'fetch', 'debian', *args)
+    r = kennel(cache, 'fetch', 'debian', '--help')
+    check('help', r.returncode == 0 and '--suite' in r.stdout and not r.stderr, r)
+    r = kennel(cache, 'fetch', 'debian', '--suite=bullseye', '--kernel', '686-pae', '--include', 'gcc,make', '--size', '800',
+               '--dry-run')
+    image = f'{cache}/kennel/debian-bullseye-pae/root.ext4 of 800M'
+    check('dry run', r.returncode == 0 and image in r.stdout and 'gcc make' in r.stdout, r)
+    check('a dry run leaves nothing', not os.path.exists(cache + '/kennel'), os.listdir(cache))
+
+
+def no_archive(cache, tmp):
+    refused('no network', 'no network: http://127.0.0.1:9/debian cannot be reached', cache,
+            'fetch', 'debian', '--mirror', 'http://127.0.0.1:9/debian')
+    dist = os.path.join(tmp, 'archive', 'dists', 'bookworm')
+    os.makedirs(dist)
+    with open(os.path.join(dist, 'Release'), 'w') as f:
+        f.write('Origin: Debian\nSuite: stable\nCodename: bookworm\nComponents: main\nArchitectures: i386\n')
+    mirror = ['--mirror', f'file:{tmp}/archive']
+    refused('an archive that nobody signed', "the archive's signature", cache, 'fetch', 'debian', *mirror)
+    refused('an archive without the suite', 'package lists', cache, 'fetch', 'debian', '--suite', 'sarge', *mirror)
+    refused('no keyring', 'debian-archive-keyring', cache, 'fetch', 'debian', '--keyring', '/nonexistent')
+    left = [name for _, _, files in os.walk(cache + '/kennel/debian') for name in files]
+    check('nothing is left of those', left == [] and '.making' not in os.listdir(cache + '/kennel/debian'), left)
+
+
+def places(cache, tmp):
+    refused('no cache directory', 'cannot create directory', '/dev/null', 'fetch', 'debian')
+    refused('no home', 'HOME', None, 'fetch', 'debian')
+    os.makedirs(cache + '/kennel/archive', exist_ok=True)
+    with open(cache + '/kennel/archive/lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused('two at once', 'another kennel fetch is at work', cache, 'fetch', 'debian')
+    there = os.path.join(tmp, 'there')
+    os.mkdir(there)
+    open(there + '/vmlinuz', 'w').close()
+    r = kennel(cache, 'fetch', 'debian', '--to', there)
+    check('it is there', r.returncode == 0 and 'there already' in r.stderr and os.listdir(there) == ['vmlinuz'], r)
+
+
+def write(path, text=''):
+    with open(path, 'w') as f:
+        f.write(text)
+
+
+def bundles(cache, tmp):
+    """What the files of a bundle become shows in what is wrong with them."""
+    run = ['run', '--timeout', '20', '--net', 'none']
+    bundle = os.path.join(cache, 'kennel', 'pup')
+    os.makedirs(bundle)
+    refused('a bundle without a kernel', 'is a directory without a vmlinuz', cache, *run, bundle)
+    refused('a name that is not there', 'pup: cannot open the kernel', cache, *run, 'pup')
+    os.symlink(PUP, bundle + '/vmlinuz')
+    write(bundle + '/cmdline', 'first=1 mem=64M\n')
+    for name in 'pup', bundle:
+        refused(f'parameters of {name}', '"mem=64M"', cache, *run, name)
+    write(bundle + '/cmdline', 'first=1\n')
+    write(bundle + '/initrd.img')
+    refused('initial RAM disk of a bundle', 'pup/initrd.img: is empty', cache, *run, 'pup')
+    refused('own initial RAM disk', '/own: cannot open the initrd', cache, *run, '-i', '/own', 'pup')
+    os.unlink(bundle + '/initrd.img')
+    os.mkdir(bundle + '/root.ext4')
+    roots = ('root of a bundle', 'pup/root.ext4: ', []), ('own root', '/nonexistent/root: ', ['-r', '/nonexistent/root'])
+    for name, pattern, args in roots:
+        r = kennel(cache, *run, '-d', '/nonexistent/other', *args, 'pup')
+        lines = r.stderr.splitlines()
+        check(name, r.returncode == 1 and len(lines) == 1 and pattern in lines[0], r)
+    # A file of that name comes first.
+    r = subprocess.run([KENNEL, *run, 'pup'], cwd=tmp, capture_output=True, text=True, timeout=60, env={'XDG_CACHE_HOME': cache})
+    check('the bundle from elsewhere', 'root.ext4' in r.stderr, r)
+    write(os.path.join(tmp, 'pup'))
+    r = subprocess.run([KENNEL, *run, 'pup'], cwd=tmp, capture_output=True, text=True, timeout=60, env={'XDG_CACHE_HOME': cache})
+    check('the file before the bundle', 'kennel: pup: is empty' in r.stderr, r)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as tmp:
+        cache = os.path.join(tmp, 'cache')
+        os.mkdir(cache)
+        options(cache)
+        no_archive(cache, tmp)
+        places(cache, tmp)
+        bundles(cache, tmp)
+    return bool(failures)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
