@@ -241,6 +241,12 @@ static void initialise_more(struct pic_chip *chip, uint8_t value)
 	}
 }
 
+void pic_set_level_triggered(struct pic *pic, uint16_t lines)
+{
+	pic->level_triggered = lines & ELCR_WRITABLE;
+	registers_changed(pic);
+}
+
 /* --- ports ----------------------------------------------------------------------------------------------------------- */
 
 static void chip_out(struct pic *pic, unsigned int which, uint32_t offset, uint8_t value)
@@ -317,8 +323,7 @@ static void elcr_out(void *opaque, uint32_t offset, unsigned int size, uint32_t 
 	struct pic *pic = opaque;
 	unsigned int shift = 8 * offset;
 
-	pic->level_triggered = (uint16_t)(((pic->level_triggered & ~(0xffu << shift)) | value << shift) & ELCR_WRITABLE);
-	registers_changed(pic);
+	pic_set_level_triggered(pic, (uint16_t)((pic->level_triggered & ~(0xffu << shift)) | value << shift));
 }
 
 static const struct port_ops master_ops = { .in = master_in, .out = master_out, .min_size = 1, .max_size = 1 };

@@ -55,6 +55,9 @@ void pic_init(struct pic *pic);
 /** pic_reset - the same for a restart; lines keep their levels */
 void pic_reset(struct pic *pic);
 
+/** pic_set_level_triggered - what firmware leaves in the ELCR: bit n makes line n level-triggered, where the board allows it */
+void pic_set_level_triggered(struct pic *pic, uint16_t lines);
+
 /** pic_add_ports - answer 0x20, 0x21, 0xa0, 0xa1, 0x4d0 and 0x4d1. 0 or a negative errno. */
 int pic_add_ports(struct pic *pic, struct ports *ports);
 

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* The paravirtual clock, read as a Linux guest reads it (arch/x86/include/asm/pvclock.h, arch/x86/kernel/kvmclock.c). */
+#include <string.h>
+
+#include "machine/pc/kvmclock.h"
+#include "tests/pc/test.h"
+
+#define SECOND	UINT64_C(1000000000)
+
+static uint8_t memory[8192];
+static const uint64_t base = 0x100000;
+static struct virtio_mem mem;
+static struct kvmclock clock_under_test;
+static uint64_t tsc_now, mono_ns, real_ns;
+static uint64_t dirty_at, dirty_len;
+
+static uint64_t tsc(void *opaque)
+{
+	return tsc_now;
+}
+
+static uint64_t monotonic(void *opaque)
+{
+	return mono_ns;
+}
+
+static uint64_t realtime(void *opaque)
+{
+	return real_ns;
+}
+
+static void dirty(void *opaque, uint64_t gpa, uint64_t len)
+{
+	dirty_at = gpa;
+	dirty_len = len;
+}
+
+static void pass(uint64_t ns, uint32_t khz)
+{
+	mono_ns += ns;
+	real_ns += ns;
+	tsc_now += ns / 1000 * khz / 1000;
+}
+
+static void init(uint32_t khz)
+{
+	memset(memory, 0xaa, sizeof(memory));
+	mem = (struct virtio_mem){ .base = memory, .start = base, .size = sizeof(memory), .dirty = dirty };
+	tsc_now = 777777777777;
+	mono_ns = 99 * SECOND;
+	real_ns = UINT64_C(1795261827) * SECOND + 5;
+	kvmclock_init(&clock_under_test, &mem, khz, tsc, monotonic, realtime, NULL);
+}
+
+/* What the guest computes; mul_u64_u32_shr by way of 128 bits. */
+static uint64_t guest_ns(uint64_t address)
+{
+	const uint8_t *page = memory + (address - base);
+	uint64_t stamp, time, delta;
+	uint32_t version, mul;
+
+	memcpy(&version, page, 4);
+	memcpy(&stamp, page + 8, 8);
+	memcpy(&time, page + 16, 8);
+	memcpy(&mul, page + 24, 4);
+	assert_int_equal(version & 1, 0);
+	assert_int_equal(page[29], 1);
+	delta = tsc_now - stamp;
+	delta = (int8_t)page[28] < 0 ? delta >> -(int8_t)page[28] : delta << page[28];
+	return time + (uint64_t)((unsigned __int128)delta * mul >> 32);
+}
+
+/* pvclock_tsc_khz() */
+static uint32_t guest_khz(uint64_t address)
+{
+	const uint8_t *page = memory + (address - base);
+	uint64_t khz = UINT64_C(1000000) << 32;
+	uint32_t mul;
+
+	memcpy(&mul, page + 24, 4);
+	khz /= mul;
+	return (uint32_t)((int8_t)page[28] < 0 ? khz << -(int8_t)page[28] : khz >> page[28]);
+}
+
+static void it_is_found(void **state)
+{
+	uint32_t regs[4];
+	char name[13] = "";
+
+	init(2400000);
+	assert_true(kvmclock_cpuid(&clock_under_test, 0x40000000, regs));
+	memcpy(name, regs + 1, 12);
+	assert_string_equal(name, "KVMKVMKVM");
+	assert_int_equal(regs[0], 0x40000010);
+	assert_true(kvmclock_cpuid(&clock_under_test, 0x40000001, regs));
+	assert_int_equal(regs[0], 1 << 1 | 1 << 3 | 1 << 24);
+	assert_true(kvmclock_cpuid(&clock_under_test, 0x40000010, regs));
+	assert_int_equal(regs[0], 2400000);
+	assert_true(kvmclock_cpuid(&clock_under_test, 0x40000005, regs));
+	assert_int_equal(regs[0] | regs[1] | regs[2] | regs[3], 0);
+	assert_false(kvmclock_cpuid(&clock_under_test, 0x40000011, regs));
+	assert_false(kvmclock_cpuid(&clock_under_test, 1, regs));
+}
+
+static void it_keeps_time_at_any_rate(void **state)
+{
+	static const uint32_t rates[] = { 1000, 999999, 1000000, 1000001, 1999999, 2000000, 2000001, 2893202, 5100000 };
+
+	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		uint64_t begin;
+
+		init(rates[i]);
+		pass(3 * SECOND, rates[i]);
+		assert_true(kvmclock_write(&clock_under_test, KVMCLOCK_MSR_SYSTEM, (base + 64) | 1));
+		assert_in_range(guest_khz(base + 64), rates[i] - rates[i] / 1000000 - 1, rates[i] + rates[i] / 1000000 + 1);
+		begin = guest_ns(base + 64);
+		assert_int_equal(begin, 3 * SECOND);
+		pass(1000 * SECOND, rates[i]);
+		assert_in_range(guest_ns(base + 64) - begin, 1000 * SECOND - 2000, 1000 * SECOND + 2000);
+	}
+}
+
+static void registers(void **state)
+{
+	uint64_t value = 1;
+
+	init(2400000);
+	assert_true(kvmclock_read(&clock_under_test, KVMCLOCK_MSR_SYSTEM, &value));
+	assert_int_equal(value, 0);
+	assert_true(kvmclock_write(&clock_under_test, KVMCLOCK_MSR_SYSTEM, base | 1));
+	assert_int_equal(dirty_at, base);
+	assert_int_equal(dirty_len, 32);
+	assert_true(kvmclock_read(&clock_under_test, KVMCLOCK_MSR_SYSTEM, &value));
+	assert_int_equal(value, base | 1);
+	/* Switched off: nothing is written. */
+	memset(memory, 0x55, sizeof(memory));
+	assert_true(kvmclock_write(&clock_under_test, KVMCLOCK_MSR_SYSTEM, base));
+	assert_int_equal(memory[0], 0x55);
+	/* Where there is no memory, and registers that are not ours. */
+	assert_false(kvmclock_write(&clock_under_test, KVMCLOCK_MSR_SYSTEM, (base + sizeof(memory) - 30) | 1));
+	assert_false(kvmclock_write(&clock_under_test, KVMCLOCK_MSR_SYSTEM, UINT64_MAX));
+	assert_false(kvmclock_write(&clock_under_test, KVMCLOCK_MSR_WALL, base - 4));
+	assert_false(kvmclock_write(&clock_under_test, 0x10, 0));
+	assert_false(kvmclock_read(&clock_under_test, 0x4b564d02, &value));
+	kvmclock_reset(&clock_under_test);
+	assert_true(kvmclock_read(&clock_under_test, KVMCLOCK_MSR_SYSTEM, &value));
+	assert_int_equal(value, 0);
+}
+
+static void the_wall_clock(void **state)
+{
+	uint32_t wall[3];
+
+	init(2400000);
+	pass(7 * SECOND, 2400000);
+	assert_true(kvmclock_write(&clock_under_test, KVMCLOCK_MSR_WALL, base));
+	memcpy(wall, memory, sizeof(wall));
+	assert_int_equal(wall[0] & 1, 0);
+	assert_int_equal(wall[1], 1795261827);	/* when system time was 0 */
+	assert_int_equal(wall[2], 5);
+}
+
+static void a_bad_counter_is_not_offered(void **state)
+{
+	uint32_t regs[4];
+	uint64_t value;
+
+	init(0);
+	assert_true(kvmclock_cpuid(&clock_under_test, 0x40000001, regs));
+	assert_int_equal(regs[0], 1 << 1);
+	assert_false(kvmclock_write(&clock_under_test, KVMCLOCK_MSR_SYSTEM, base | 1));
+	assert_false(kvmclock_read(&clock_under_test, KVMCLOCK_MSR_SYSTEM, &value));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(it_is_found),
+		cmocka_unit_test(it_keeps_time_at_any_rate),
+		cmocka_unit_test(registers),
+		cmocka_unit_test(the_wall_clock),
+		cmocka_unit_test(a_bad_counter_is_not_offered),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
