@@ -40,6 +40,8 @@ static int add_all(struct making *making, const struct machine_devices *config)
 		err = add(making, p9_device_create(config->shares[i]), "share");
 	if (config->entropy && !err)
 		err = add(making, rng_device_create(config->entropy), "entropy");
+	if (config->balloon && !err)
+		err = add(making, balloon_device_create(config->balloon), "balloon");
 	/* Last: an lguest guest without an I/O-APIC driver has only 15 interrupts for devices (lguest-pitfalls, C12). */
 	if (config->console && !err)
 		err = add(making, console_device_create(config->console), "console");
@@ -51,7 +53,7 @@ int devices_create(struct devices *devices, const struct machine_devices *config
 {
 	struct making making = {.devices = devices, .attach = attach, .opaque = opaque, .error = error};
 	unsigned int wanted = config->disk_count + config->net_count + config->share_count + !!config->entropy +
-			      !!config->console;
+			      !!config->balloon + !!config->console;
 
 	if (wanted > DEVICES_MAX)
 		return error_set(error, ENOSPC, "too many devices: %u, at most %d are possible", wanted, DEVICES_MAX);

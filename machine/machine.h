@@ -29,6 +29,7 @@ struct machine_devices {
 	struct share_backend **shares;
 	unsigned int share_count;
 	struct entropy_backend *entropy;	/* NULL: none */
+	struct balloon_backend *balloon;	/* NULL: none; a machine sets it itself, for it has the memory */
 	struct console_backend *console;	/* NULL: none */
 };
 

@@ -55,6 +55,18 @@ void ram_clear(struct cpu_ram *ram)
 		memset(ram->base, 0, whole(ram));
 }
 
+void ram_release(const struct cpu_ram *ram, uint64_t address, uint64_t len)
+{
+	uint64_t end = whole(ram);
+
+	if (address >= end || address % PAGE || len < PAGE)
+		return;
+	if (len > end - address)
+		len = end - address;
+	/* Removes the pages from every mapping of them; a mapping stays, and finds new ones at the next touch. */
+	fallocate(ram->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)address, (off_t)(len & ~(uint64_t)(PAGE - 1)));
+}
+
 void ram_destroy(struct cpu_ram *ram)
 {
 	if (ram->base)

@@ -24,6 +24,13 @@ int ram_create(struct cpu_ram *ram, uint64_t bytes, uint32_t extra, struct error
 /** ram_clear - all zero again, and the host's memory given back */
 void ram_clear(struct cpu_ram *ram);
 
+/**
+ * ram_release - [@address, @address + @len) is no longer needed: give the host's memory back; reads as zero from now on
+ * In whole pages; what lies outside is passed over. The caller has told the processor (cpu_dirty()). From any thread; a hint, which may
+ * do nothing.
+ */
+void ram_release(const struct cpu_ram *ram, uint64_t address, uint64_t len);
+
 /** ram_destroy - also for one that holds only zeros and fd = -1 */
 void ram_destroy(struct cpu_ram *ram);
 

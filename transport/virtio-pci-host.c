@@ -223,7 +223,7 @@ static const struct kind {
 	{ VIRTIO_ID_BALLOON, 0x1002, 0x00, 0xff },
 	{ VIRTIO_ID_CONSOLE, 0x1003, 0x07, 0x80 },	/* communication, other */
 	{ VIRTIO_ID_RNG, 0x1005, 0x00, 0xff },
-	{ 9, 0x1009, 0x00, 0xff },			/* 9P */
+	{ VIRTIO_ID_9P, 0x1009, 0x00, 0xff },
 };
 
 static const struct kind *kind_of(uint32_t id)

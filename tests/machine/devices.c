@@ -23,8 +23,15 @@ static struct fake_disk disks[2];
 static struct fake_net nets[1];
 static struct fake_entropy entropy;
 static struct fake_console console;
+static struct balloon_backend balloon;
 static struct block_backend *disk_list[40];
 static struct net_backend *net_list[] = {&nets[0].be};
+
+static void release(struct balloon_backend *be, uint64_t gpa, uint64_t len)
+{
+}
+
+static const struct balloon_backend_ops balloon_ops = {.release = release};
 
 static int attach(void *opaque, struct virtio_dev *dev, const char **reason)
 {
@@ -46,21 +53,22 @@ static struct machine_devices one_of_each(void)
 	fake_net_init(&nets[0], false);
 	fake_entropy_init(&entropy);
 	fake_console_init(&console);
+	balloon = (struct balloon_backend){.ops = &balloon_ops};
 	return (struct machine_devices){.disks = disk_list, .disk_count = 2, .nets = net_list, .net_count = 1,
-					.entropy = &entropy.be, .console = &console.be};
+					.entropy = &entropy.be, .balloon = &balloon, .console = &console.be};
 }
 
 static void in_order(void **state)
 {
-	static const uint32_t order[] = {VIRTIO_ID_BLOCK, VIRTIO_ID_BLOCK, VIRTIO_ID_NET, VIRTIO_ID_RNG, VIRTIO_ID_CONSOLE};
+	static const uint32_t order[] = {VIRTIO_ID_BLOCK, VIRTIO_ID_BLOCK, VIRTIO_ID_NET, VIRTIO_ID_RNG, VIRTIO_ID_BALLOON, VIRTIO_ID_CONSOLE};
 	struct machine_devices config = one_of_each();
 	struct devices devices = {0};
 	struct bus bus = {.room = DEVICES_MAX};
 	struct error error;
 
 	assert_int_equal(devices_create(&devices, &config, attach, &bus, &error), 0);
-	assert_int_equal(bus.count, 5);
-	assert_int_equal(devices.count, 5);
+	assert_int_equal(bus.count, 6);
+	assert_int_equal(devices.count, 6);
 	assert_memory_equal(bus.ids, order, sizeof(order));
 	devices_destroy(&devices);
 	assert_true(console.closed);
@@ -106,7 +114,7 @@ static void too_many(void **state)
 
 	config.disk_count = 29;
 	assert_int_equal(devices_create(&devices, &config, attach, NULL, &error), -ENOSPC);
-	assert_string_equal(error.text, "too many devices: 32, at most 31 are possible");
+	assert_string_equal(error.text, "too many devices: 33, at most 31 are possible");
 	assert_int_equal(devices.count, 0);
 }
 
