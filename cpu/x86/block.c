@@ -105,7 +105,7 @@ void block_cache_destroy(struct cpu *cpu)
 	cpu->cache = NULL;
 }
 
-struct block *block_find(struct cpu *cpu, uint32_t eip, uint32_t physical)
+struct block *block_find(struct cpu *cpu, uint32_t eip, uint32_t physical, unsigned depth)
 {
 	struct code_cache *cache = cpu->cache;
 	uint8_t wanted = block_key(cpu);
@@ -113,7 +113,7 @@ struct block *block_find(struct cpu *cpu, uint32_t eip, uint32_t physical)
 	for (uint32_t i = cache->hash[hash_of(physical)]; i != BLOCK_NONE; i = cache->blocks[i].hash_next) {
 		struct block *b = &cache->blocks[i];
 
-		if (b->physical == physical && b->eip == eip && (b->flags & BLOCK_KEY) == wanted)
+		if (b->physical == physical && b->eip == eip && b->depth == depth && (b->flags & BLOCK_KEY) == wanted)
 			return b;
 	}
 	return NULL;
@@ -203,7 +203,7 @@ void block_insert(struct cpu *cpu, struct block *block)
 
 static void patch(struct code_cache *cache, uint32_t site, uint32_t to)
 {
-	*(volatile uint32_t *)cache_write_at(cache, site) = to - (site + 4);
+	put_unaligned32(cache_write_at(cache, site), to - (site + 4));
 }
 
 void block_chain(struct cpu *cpu, struct link *link, struct block *to)
@@ -269,18 +269,21 @@ static void drop(struct cpu *cpu, struct block *block)
 	block_unchain(cpu, block);
 	while (block->incoming != LINK_NONE)
 		unchain_link(cache, &cache->links[block->incoming]);
-	jump_forget(cpu, block->eip);
+	jump_forget(cpu, block->eip, block->depth);
 	block->flags |= BLOCK_DEAD;
 }
 
 /*
  * What is overwritten, up to the block's exits, can only be reached through here. There is room: behind the instruction's own
- * code stands at least one way out of the block, and the shortest, a jump and its exit, is longer than this.
+ * code stands at least one way out of the block, and the shortest, a jump and its exit, is longer than this. (Either both
+ * set ESP, or the instruction itself does.)
  */
 void block_end_early(struct cpu *cpu, const struct block *block, unsigned point)
 {
 	struct emit e = { .p = cache_write_at(cpu->cache, block->host + block->points[point].host) };
 
+	if (block->points[point].esp)
+		emit_lea(&e, R_ESP, R_ESP, block->points[point].esp);
 	emit_mov_imm(&e, H_R8, block->eip + block->points[point].guest);
 	emit_jmp_field(&e, CPU_EXITS + 8 * REASON_NEXT);
 }

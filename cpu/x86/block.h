@@ -18,9 +18,16 @@ enum {
 	BLOCK_DEAD = 4,		/* dropped; its host code stays until the cache is emptied, because it may be running */
 };
 
-/* One guest instruction of a block: where its bytes and its host code begin. */
+/*
+ * Pushes and calls do not change rsp at once: for a while the guest's ESP lies below it (translate-stack.c says why). At the
+ * beginning of a block the distance is its depth, in words: the same guest code makes other blocks for other depths.
+ */
+enum { BLOCK_DEPTHS = 8 };
+
+/* One guest instruction of a block: where its bytes and its host code begin, and ESP there as a distance from rsp. */
 struct point {
 	uint16_t guest, host;
+	int16_t esp;
 };
 
 struct block {
@@ -32,6 +39,7 @@ struct block {
 	uint16_t count;			/* points */
 	uint8_t flags;
 	uint8_t link_count;
+	uint8_t depth;
 	uint32_t links;			/* its first link */
 	uint32_t incoming;		/* list of links that are chained to it: link.next */
 	uint32_t hash_next;
@@ -46,6 +54,7 @@ struct link {
 	uint32_t site;			/* host address of its 4-byte displacement */
 	uint32_t stub;			/* host address of its exit, where it goes when not chained */
 	uint32_t target;		/* eip */
+	uint32_t depth;			/* there */
 	uint32_t to;			/* block it is chained to, or BLOCK_NONE */
 	uint32_t next;			/* in that block's incoming list */
 };
@@ -98,8 +107,8 @@ static inline uint8_t block_key(const struct cpu *cpu)
 	return (uint8_t)((cpu->segmented ? BLOCK_SEGMENTED : 0) | (cpu->system_mode && cpu->cpl == 0 ? BLOCK_RING0 : 0));
 }
 
-/** block_find - the live block for code at @eip whose first byte is at guest-physical @physical, or NULL. */
-struct block *block_find(struct cpu *cpu, uint32_t eip, uint32_t physical);
+/** block_find - the live block for code at @eip whose first byte is at guest-physical @physical, at a depth; or NULL. */
+struct block *block_find(struct cpu *cpu, uint32_t eip, uint32_t physical, unsigned depth);
 /** block_at - the block whose host code contains @host, or NULL. */
 struct block *block_at(struct cpu *cpu, uint32_t host);
 /** block_point - index of the guest instruction that @host belongs to. */

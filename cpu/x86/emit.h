@@ -21,6 +21,16 @@ struct emit {
 	uint8_t *limit;	/* no instruction is begun past this */
 };
 
+/* One store, wherever it goes. */
+static inline void put_unaligned32(uint8_t *to, uint32_t v)
+{
+	struct unaligned {
+		uint32_t v;
+	} __attribute__((packed, may_alias));
+
+	((struct unaligned *)to)->v = v;
+}
+
 static inline void emit8(struct emit *e, uint8_t v)
 {
 	*e->p++ = v;

@@ -7,6 +7,7 @@
  * EIP from the host's, undoes what the translator's sequence did to the registers so far, and makes the interrupted context go
  * on in glue_fault, which stores the registers and returns to C. All that has to be undone is
  *
+ *  - pushes and pops so far that rsp does not know of yet (block.h);
  *  - string instructions: ESI and EDI are host addresses; cutting every register to 32 bits is enough;
  *  - an access wrapped in two XCHGs (address.c): the register's halves are swapped back; one that borrowed EDI gives it back.
  *
@@ -111,6 +112,7 @@ static uint32_t leave_at(struct cpu *cpu, const struct block *block, greg_t *reg
 
 	if (accessed)
 		unswap(cpu, block, point, regs);
+	regs[REG_RSP] += block->points[point].esp;
 	leave(cpu, regs, eip, reason);
 	return eip;
 }

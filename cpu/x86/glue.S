@@ -63,7 +63,7 @@ glue_enter_end:
 
 	leave glue_kick, REASON_KICK
 	leave glue_exit_chain, REASON_CHAIN, %r9d, CPU_ARG		/* r9d = link */
-	leave glue_exit_indirect, REASON_INDIRECT, %r8d, CPU_EIP	/* r8d = target */
+	leave glue_exit_indirect, REASON_INDIRECT, %r8d, CPU_EIP, %r9d, CPU_ARG	/* r8d = target, r9d = depth */
 	leave glue_exit_nm, REASON_NM, %r8d, CPU_EIP			/* r8d = eip, here and below */
 	leave glue_exit_next, REASON_NEXT, %r8d, CPU_EIP
 	leave glue_exit_emulate, REASON_EMULATE, %r8d, CPU_EIP, %r9d, CPU_ARG	/* r9d = decoded instruction */

@@ -7,6 +7,12 @@
 
 enum { LONGEST_INSN = 15 };
 
+static void clear_first(struct jump_table *table)
+{
+	for (unsigned depth = 0; depth < BLOCK_DEPTHS; depth++)
+		jump_clear_entry(table, jump_index(0, depth));
+}
+
 struct jump_table *jump_table_create(void)
 {
 	struct jump_table *table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE,
@@ -14,7 +20,7 @@ struct jump_table *jump_table_create(void)
 
 	if (table == MAP_FAILED)
 		return NULL;
-	jump_clear_entry(table, 0);
+	clear_first(table);
 	return table;
 }
 
@@ -28,7 +34,7 @@ void jump_clear(struct jump_table *table)
 {
 	if (table->log_count > JUMP_LOG) {
 		madvise(table, sizeof(*table), MADV_DONTNEED);
-		jump_clear_entry(table, 0);
+		clear_first(table);
 		return;
 	}
 	for (uint32_t i = 0; i < table->log_count; i++)
@@ -36,26 +42,28 @@ void jump_clear(struct jump_table *table)
 	table->log_count = 0;
 }
 
+static void forget(struct jump_table *table, uint32_t eip, unsigned depth)
+{
+	if (jump_lookup(table, eip, depth))
+		jump_clear_entry(table, jump_index(eip, depth));
+}
+
 void jump_forget_page(struct jump_table *table, uint32_t page)
 {
 	uint32_t first = page << PAGE_SHIFT;
 
 	/* An instruction may begin in the page before and run into this one. Clean entries are only read: their pages stay unshared. */
-	for (uint32_t i = 0; i < PAGE_SIZE + LONGEST_INSN; i++) {
-		uint32_t eip = first - LONGEST_INSN + i;
-
-		if (jump_lookup(table, eip))
-			jump_clear_entry(table, eip & 0xffff);
-	}
+	for (uint32_t i = 0; i < PAGE_SIZE + LONGEST_INSN; i++)
+		for (unsigned depth = 0; depth < BLOCK_DEPTHS; depth++)
+			forget(table, first - LONGEST_INSN + i, depth);
 }
 
-void jump_forget(struct cpu *cpu, uint32_t eip)
+void jump_forget(struct cpu *cpu, uint32_t eip, unsigned depth)
 {
-	if (jump_lookup(cpu->kernel_table, eip))
-		jump_clear_entry(cpu->kernel_table, eip & 0xffff);
+	forget(cpu->kernel_table, eip, depth);
 	for (unsigned i = 0; i < cpu->slot_count; i++)
-		if (cpu->slots[i].table && jump_lookup(cpu->slots[i].table, eip))
-			jump_clear_entry(cpu->slots[i].table, eip & 0xffff);
+		if (cpu->slots[i].table)
+			forget(cpu->slots[i].table, eip, depth);
 }
 
 void jump_clear_all(struct cpu *cpu)

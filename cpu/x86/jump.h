@@ -6,53 +6,64 @@
  * so that one LEA compares. The kernel has one table, each address space has one for its user code; entry X of a user table is
  * only right while X's page is mapped as it was, which window.c sees to. The miss table has no entry at all: it is put in force
  * when translated code must come back to C at its next indirect jump.
+ *
+ * Code is also told apart by its depth (block.h): a number of words added to the index. The index without it is the low half of
+ * the EIP in the entry, so an entry that matches is of one depth only.
  */
 #ifndef KENNEL_CPU_X86_JUMP_H
 #define KENNEL_CPU_X86_JUMP_H
 
-#include "cpu/x86/state.h"
+#include "cpu/x86/block.h"
 
 struct jump_entry {
 	uint32_t minus_eip;
 	uint32_t host;
 };
 
-enum { JUMP_ENTRIES = 65536, JUMP_LOG = 8192 };
+enum { JUMP_DEPTH_STEP = 509 /* entries; no power of two, so that neighbours do not meet */, JUMP_LOG = 8192 };
+enum { JUMP_ENTRIES = 65536 + (BLOCK_DEPTHS - 1) * JUMP_DEPTH_STEP };
 
 /* What r14 points at, and behind it the list of entries in use, so that a table is emptied as fast as it was filled. */
 struct jump_table {
 	struct jump_entry entry[JUMP_ENTRIES];
 	uint32_t log_count;		/* more than JUMP_LOG: unknown */
-	uint16_t log[JUMP_LOG];
+	uint32_t log[JUMP_LOG];
 };
 
 /** jump_table_create - an empty table, or NULL. Pages that are never used cost nothing. */
 struct jump_table *jump_table_create(void);
 void jump_table_destroy(struct jump_table *table);
-/* An entry for index 0 that no target with that index matches; all-zero entries do the same for the other indices. */
+/* All-zero entries match EIP 0 only, whose own entries must hold something else. */
 static inline void jump_clear_entry(struct jump_table *table, uint32_t index)
 {
-	table->entry[index] = (struct jump_entry){ .minus_eip = index == 0 };
+	table->entry[index] = (struct jump_entry){ .minus_eip = index % JUMP_DEPTH_STEP == 0 };
 }
 void jump_clear(struct jump_table *table);
 /** jump_forget_page - entries of code that begins in the page, or runs into it from the one before. */
 void jump_forget_page(struct jump_table *table, uint32_t page);
-/** jump_forget - one address, in every table. */
-void jump_forget(struct cpu *cpu, uint32_t eip);
+/** jump_forget - code at one address, in every table. */
+void jump_forget(struct cpu *cpu, uint32_t eip, unsigned depth);
 void jump_clear_all(struct cpu *cpu);
 
-static inline uint32_t jump_lookup(const struct jump_table *table, uint32_t eip)
+static inline uint32_t jump_index(uint32_t eip, unsigned depth)
 {
-	const struct jump_entry *entry = &table->entry[eip & 0xffff];
+	return (eip & 0xffff) + depth * JUMP_DEPTH_STEP;
+}
+
+static inline uint32_t jump_lookup(const struct jump_table *table, uint32_t eip, unsigned depth)
+{
+	const struct jump_entry *entry = &table->entry[jump_index(eip, depth)];
 
 	return entry->minus_eip + eip == 0 ? entry->host : 0;
 }
 
-static inline void jump_enter(struct jump_table *table, uint32_t eip, uint32_t host)
+static inline void jump_enter(struct jump_table *table, uint32_t eip, unsigned depth, uint32_t host)
 {
-	table->entry[eip & 0xffff] = (struct jump_entry){ .minus_eip = 0u - eip, .host = host };
+	uint32_t index = jump_index(eip, depth);
+
+	table->entry[index] = (struct jump_entry){ .minus_eip = 0u - eip, .host = host };
 	if (table->log_count < JUMP_LOG)
-		table->log[table->log_count] = (uint16_t)eip;
+		table->log[table->log_count] = index;
 	if (table->log_count <= JUMP_LOG)
 		table->log_count++;
 }

@@ -69,7 +69,7 @@ static void enter_page(struct cpu *cpu, uint32_t physical)
 
 		at = b->page_next[at & 1];
 		if ((b->eip ^ cpu->eip) < PAGE_SIZE && !b->second && (b->flags & (BLOCK_CHECKED | BLOCK_KEY)) == block_key(cpu))
-			jump_enter(jump_table(cpu), b->eip, b->host);
+			jump_enter(jump_table(cpu), b->eip, b->depth, b->host);
 	}
 }
 
@@ -88,9 +88,9 @@ static struct block *find_block(struct cpu *cpu)
 	}
 	if (!known && has_table(cpu))
 		enter_page(cpu, physical);
-	block = block_find(cpu, cpu->eip, physical);
+	block = block_find(cpu, cpu->eip, physical, cpu->depth);
 	if (!block || !usable(cpu, block)) {
-		block = translate(cpu, physical, 0, &fault);
+		block = translate(cpu, physical, cpu->depth, 0, &fault);
 		if (!block) {
 			raise_fault(cpu, &fault);
 			return NULL;
@@ -98,7 +98,7 @@ static struct block *find_block(struct cpu *cpu)
 	}
 	if (block->flags & BLOCK_CHECKED || !has_table(cpu))
 		return block;
-	jump_enter(jump_table(cpu), cpu->eip, block->host);
+	jump_enter(jump_table(cpu), cpu->eip, cpu->depth, block->host);
 	if (!cpu->user && cpu->eip < cpu->kernel_base)
 		cpu->kernel_table_low = true;
 	return block;
@@ -107,7 +107,7 @@ static struct block *find_block(struct cpu *cpu)
 /* Where EIP's code is on the host, or 0. */
 static uint32_t find_host(struct cpu *cpu)
 {
-	uint32_t host = has_table(cpu) ? jump_lookup(jump_table(cpu), cpu->eip) : 0;
+	uint32_t host = has_table(cpu) ? jump_lookup(jump_table(cpu), cpu->eip, cpu->depth) : 0;
 	struct block *block;
 
 	if (host)
@@ -119,13 +119,20 @@ static uint32_t find_host(struct cpu *cpu)
 
 /* --- running ---------------------------------------------------------------------------------------------------------------- */
 
+/* Run a block of depth cpu->depth. In struct cpu ESP is always the guest's. */
 static uint32_t enter(struct cpu *cpu, uint32_t host, struct jump_table *table)
 {
+	uint32_t below = 4 * cpu->depth, reason;
+
 	cpu->target = host;
 	cpu->table = table;
 	window_enter(cpu);
 	cpu->stats.exits++;
-	return glue_enter(cpu);
+	cpu->gpr[R_ESP] += below;
+	reason = glue_enter(cpu);
+	if (reason == REASON_KICK)
+		cpu->gpr[R_ESP] -= below;
+	return reason;
 }
 
 /* May a direct jump from one block to another skip C from now on? */
@@ -144,6 +151,7 @@ static uint32_t follow_link(struct cpu *cpu, uint32_t number)
 	struct block *to, *from = &cpu->cache->blocks[link->block];
 
 	cpu->eip = link->target;
+	cpu->depth = link->depth;
 	to = find_block(cpu);
 	if (!to)
 		return 0;
@@ -284,7 +292,8 @@ static bool run_apart(struct cpu *cpu)
 		raise_fault(cpu, &fault);
 		return false;
 	}
-	block = translate(cpu, physical, TRANSLATE_APART, &fault);
+	cpu->depth = 0;
+	block = translate(cpu, physical, 0, TRANSLATE_APART, &fault);
 	if (!block) {
 		raise_fault(cpu, &fault);
 		return false;
@@ -401,9 +410,13 @@ static bool interrupted(struct cpu *cpu)
 /* The block has come back. Returns where to go on on the host; 0: look at EIP again, or leave if cpu->exit is filled. */
 static uint32_t dispatch(struct cpu *cpu, uint32_t reason)
 {
+	cpu->depth = 0;
 	switch (reason) {
 	case REASON_CHAIN:
 		return follow_link(cpu, cpu->arg);
+	case REASON_INDIRECT:
+		cpu->depth = cpu->arg;
+		return 0;
 	case REASON_EMULATE:
 		run_emulated(cpu, noted_insn(cpu));
 		return 0;
@@ -439,7 +452,10 @@ static uint32_t run_on(struct cpu *cpu, uint32_t host)
 
 	if (!host)
 		host = find_host(cpu);
-	return host ? dispatch(cpu, enter(cpu, host, look ? cpu->miss_table : jump_table(cpu))) : 0;
+	if (host)
+		return dispatch(cpu, enter(cpu, host, look ? cpu->miss_table : jump_table(cpu)));
+	cpu->depth = 0;
+	return 0;
 }
 
 const struct cpu_exit *cpu_run(struct cpu *cpu)
@@ -451,7 +467,7 @@ const struct cpu_exit *cpu_run(struct cpu *cpu)
 		window_settle(cpu);
 		if (cpu->system_mode && cpu->irq_pending && cpu->interrupt_flag) {
 			take_interrupt(cpu);
-			host = 0;
+			host = cpu->depth = 0;
 			continue;
 		}
 		cpu->shadow = false;
@@ -460,5 +476,6 @@ const struct cpu_exit *cpu_run(struct cpu *cpu)
 		else
 			host = run_on(cpu, host);
 	}
+	cpu->depth = 0;
 	return &cpu->exit;
 }

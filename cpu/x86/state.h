@@ -45,7 +45,7 @@
 
 /* Why translated code came back: cpu->reason. The first ones index CPU_EXITS. */
 #define REASON_CHAIN	0	/* direct jump not yet chained; arg = link */
-#define REASON_INDIRECT	1	/* jump table missed; eip = target */
+#define REASON_INDIRECT	1	/* jump table missed; eip = target, arg = depth (block.h) */
 #define REASON_EMULATE	2	/* arg = decoded instruction, eip = where it stands */
 #define REASON_NM	3	/* FPU instruction with TS set; eip = where it stands */
 #define REASON_NEXT	4	/* eip = where to go on: the block has rewritten itself */
@@ -154,6 +154,7 @@ struct cpu {
 	struct code_cache *cache;
 	struct frame *frames;		/* one for each page of ram */
 	struct jump_table *kernel_table, *miss_table;
+	unsigned depth;			/* of the block that is entered next (block.h) */
 	bool kernel_table_low;		/* it has entries below kernel_base */
 
 	/* Address spaces: mmu.c, window.c */

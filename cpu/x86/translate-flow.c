@@ -7,33 +7,64 @@
  * in the jump table in force, inline and without touching the flags.
  */
 #include "cpu/x86/address.h"
+#include "cpu/x86/jump.h"
 #include "cpu/x86/translate.h"
+
+/* For what comes behind translate_depth(). */
+static unsigned depth(const struct translation *t)
+{
+	return (unsigned)-t->esp / 4;
+}
+
+/* r8d = target, which has no entry. C will put it there; it has to know how deep. */
+static void emit_miss(struct translation *t)
+{
+	translate_leave_esp(t);
+	emit_mov_imm(&t->e, H_R9, depth(t));
+	emit_jmp_field(&t->e, CPU_EXITS + 8 * REASON_INDIRECT);
+}
+
+/* mov reg, [r14 + r9*8 + disp] */
+static void emit_load_entry(struct emit *e, unsigned reg, uint32_t disp)
+{
+	emit8(e, 0x47), emit8(e, 0x8b);
+	if (!disp) {
+		emit8(e, (uint8_t)((reg & 7) << 3 | 4)), emit8(e, 0xce);
+	} else if (disp < 128) {
+		emit8(e, (uint8_t)(0x40 | (reg & 7) << 3 | 4)), emit8(e, 0xce), emit8(e, (uint8_t)disp);
+	} else {
+		emit8(e, (uint8_t)(0x80 | (reg & 7) << 3 | 4)), emit8(e, 0xce), emit32(e, disp);
+	}
+}
 
 /*
  * Registers: r8d = target. Leaves through the table, or to C. A kick may put another table in force at any point: the host address
  * is read before the EIP that vouches for it, so that a mixed pair never matches, and fault.c knows that r11 holds it.
  */
-static void emit_lookup(struct emit *e)
+static void emit_lookup(struct translation *t)
 {
+	uint32_t entries = jump_index(0, depth(t)) * 8;
+	struct emit *e = &t->e;
 	uint8_t *hit;
 
 	emit32(e, 0xc8b70f45);			/* movzx r9d, r8w */
-	emit32(e, 0xce5c8b47), emit8(e, 0x04);	/* mov r11d, [r14 + r9*8 + 4]: host code */
-	emit32(e, 0xce148b47);			/* mov r10d, [r14 + r9*8]: minus EIP */
+	emit_load_entry(e, H_R11, entries + 4);	/* host code */
+	emit_load_entry(e, H_R10, entries);	/* minus EIP */
 	emit_mov64(e, H_R9, H_ECX);
 	emit32(e, 0x020c8d43);			/* lea ecx, [r10 + r8] */
 	hit = emit_short(e, OP_JRCXZ);
 	emit_mov64(e, H_ECX, H_R9);
-	emit_jmp_field(e, CPU_EXITS + 8 * REASON_INDIRECT);
+	emit_miss(t);
 	emit_here(e, hit);
 	emit_mov64(e, H_ECX, H_R9);
 	emit_jmp_reg(e, H_R11);
 }
 
 /* The same for a target known now. */
-static void emit_lookup_known(struct emit *e, uint32_t target)
+static void emit_lookup_known(struct translation *t, uint32_t target)
 {
-	uint32_t entry = (target & 0xffff) * 8;
+	uint32_t entry = jump_index(target, depth(t)) * 8;
+	struct emit *e = &t->e;
 	uint8_t *hit;
 
 	emit8(e, 0x45), emit8(e, 0x8b), emit_modrm_disp(e, H_R11, H_R14, (int32_t)entry + 4);
@@ -43,7 +74,7 @@ static void emit_lookup_known(struct emit *e, uint32_t target)
 	hit = emit_short(e, OP_JRCXZ);
 	emit_mov64(e, H_ECX, H_R9);
 	emit_mov_imm(e, H_R8, target);
-	emit_jmp_field(e, CPU_EXITS + 8 * REASON_INDIRECT);
+	emit_miss(t);
 	emit_here(e, hit);
 	emit_mov64(e, H_ECX, H_R9);
 	emit_jmp_reg(e, H_R11);
@@ -60,10 +91,11 @@ static bool chainable(const struct translation *t, uint32_t target)
 
 void translate_go(struct translation *t, uint32_t target)
 {
+	translate_depth(t);
 	if (chainable(t, target))
 		translate_chain(t, 0xe9, target);
 	else
-		emit_lookup_known(&t->e, target);
+		emit_lookup_known(t, target);
 	t->done = true;
 }
 
@@ -84,12 +116,13 @@ static void jcc(struct translation *t)
 	unsigned condition = t->insn.op & 15;
 	uint8_t *past;
 
+	translate_depth(t);
 	if (chainable(t, target)) {
 		emit8(&t->e, 0x0f);
 		translate_chain(t, (uint8_t)(0x80 | condition), target);
 	} else {
 		past = emit_short(&t->e, (uint8_t)(0x70 | (condition ^ 1)));
-		emit_lookup_known(&t->e, target);
+		emit_lookup_known(t, target);
 		emit_here(&t->e, past);
 	}
 	translate_go(t, next_eip(t));
@@ -104,6 +137,7 @@ static void loop(struct translation *t)
 		translate_emulate(t);
 		return;
 	}
+	translate_depth(t);
 	emit8(&t->e, 0x67);
 	taken = emit_short(&t->e, t->insn.op);
 	translate_go(t, next_eip(t));
@@ -113,8 +147,8 @@ static void loop(struct translation *t)
 
 static void push_return(struct translation *t)
 {
-	emit_store_imm(&t->e, 4, next_eip(t), R_ESP, -4);
-	emit_lea(&t->e, R_ESP, R_ESP, -4);
+	emit_store_imm(&t->e, 4, next_eip(t), R_ESP, t->esp - 4);
+	t->esp -= 4;
 }
 
 /* r8d = the operand of an indirect jump or call */
@@ -128,9 +162,10 @@ static void indirect_target(struct translation *t)
 
 static void ret(struct translation *t)
 {
-	emit_load(&t->e, 4, H_R8, R_ESP, 0);
-	emit_lea(&t->e, R_ESP, R_ESP, 4 + (int32_t)(t->insn.imm & 0xffff));
-	emit_lookup(&t->e);
+	emit_load(&t->e, 4, H_R8, R_ESP, t->esp);
+	t->esp += 4 + (int32_t)(t->insn.imm & 0xffff);
+	translate_depth(t);
+	emit_lookup(t);
 }
 
 void translate_flow(struct translation *t)
@@ -155,12 +190,14 @@ void translate_flow(struct translation *t)
 		break;
 	case ACT_JMP_IND:
 		indirect_target(t);
-		emit_lookup(&t->e);
+		translate_depth(t);
+		emit_lookup(t);
 		break;
 	case ACT_CALL_IND:
 		indirect_target(t);
 		push_return(t);
-		emit_lookup(&t->e);
+		translate_depth(t);
+		emit_lookup(t);
 		break;
 	default:
 		ret(t);

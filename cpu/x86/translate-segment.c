@@ -46,14 +46,13 @@ static void load(struct translation *t, unsigned s, unsigned pop)
 		emit8(e, 0x4f), emit8(e, 0x8b), emit8(e, 0x84), emit8(e, 0xc7), emit32(e, CPU_BASE_OF);
 		emit_store_field64(e, CPU_BASE_AT + 8 * s, H_R8);
 	}
-	if (pop)
-		emit_lea(e, R_ESP, R_ESP, (int32_t)pop);
 	taken = emit_short(e, OP_JMP_SHORT);
 	emit_here(e, slow);
 	emit_mov64(e, H_ECX, H_R9);
 	translate_emulate(t);
 	t->done = false;
 	emit_here(e, taken);
+	t->esp += (int32_t)pop;
 }
 
 void translate_segment(struct translation *t)
@@ -69,7 +68,7 @@ void translate_segment(struct translation *t)
 		return;
 	}
 	if (in->action == ACT_POP_SEG) {
-		emit_load(&t->e, in->opsize, H_R10, R_ESP, 0);	/* all four bytes must be there */
+		emit_load(&t->e, in->opsize, H_R10, R_ESP, t->esp);	/* all four bytes must be there */
 		emit32(&t->e, 0xd2b70f45);			/* movzx r10d, r10w */
 		load(t, in->reg, in->opsize);
 		return;

@@ -18,6 +18,7 @@
 #include "cpu/x86/address.h"
 #include "cpu/x86/mmu.h"
 #include "cpu/x86/odd.h"
+#include "cpu/x86/soft.h"
 #include "cpu/x86/system.h"
 
 enum { MAX_INSNS = 48, MAX_EXITS = 6, MAX_HOST = 12000 };
@@ -42,7 +43,7 @@ static bool lea_is_simple(const struct insn *in)
 	return in->adsize == 4 && in->opsize == 4;
 }
 
-static void translate_simple_lea(struct translation *t)
+void translate_simple_lea(struct translation *t)
 {
 	const struct insn *in = &t->insn;
 	struct emit *e = &t->e;
@@ -93,6 +94,7 @@ static void translate_incdec(struct translation *t)
 
 static void emit_exit_with_eip(struct translation *t, unsigned reason)
 {
+	translate_leave_esp(t);
 	emit_mov_imm(&t->e, H_R8, t->eip);
 	emit_jmp_field(&t->e, CPU_EXITS + 8 * reason);
 }
@@ -102,6 +104,8 @@ void translate_emulate(struct translation *t)
 	struct insn *note = block_note(t->cpu, sizeof(*note));
 
 	*note = t->insn;
+	if (uses_rsp(note))
+		note->disp -= t->esp;
 	emit_mov_imm(&t->e, H_R9, (uint32_t)((uint8_t *)note - t->cpu->cache->notes));
 	emit_exit_with_eip(t, REASON_EMULATE);
 	t->done = true;
@@ -129,6 +133,8 @@ static void translate_one(struct translation *t)
 {
 	const struct insn *in = &t->insn;
 
+	if (translate_move_esp(t))
+		return;
 	if (in->flags & (INSN_FPU | INSN_SSE) && in->action != ACT_UD)
 		translate_fpu_check(t);
 	switch (in->action) {
@@ -231,6 +237,7 @@ void translate_chain(struct translation *t, uint8_t opcode, uint32_t target)
 {
 	emit8(&t->e, opcode);
 	t->exits[t->exit_count].site = t->e.p;
+	t->exits[t->exit_count].esp = t->esp;
 	t->exits[t->exit_count++].target = target;
 	emit32(&t->e, 0);
 }
@@ -249,10 +256,13 @@ static void emit_exits(struct translation *t)
 			.site = cache->exec + (uint32_t)(site - cache->write),
 			.stub = cache->exec + (uint32_t)(t->e.p - cache->write),
 			.target = t->exits[i].target,
+			.depth = (uint32_t)-t->exits[i].esp / 4,
 			.to = BLOCK_NONE,
 			.next = LINK_NONE,
 		};
-		*(uint32_t *)site = (uint32_t)(t->e.p - (site + 4));
+		put_unaligned32(site, (uint32_t)(t->e.p - (site + 4)));
+		t->esp = t->exits[i].esp;
+		translate_leave_esp(t);
 		emit_mov_imm(&t->e, H_R9, number);
 		emit_jmp_field(&t->e, CPU_EXITS + 8 * REASON_CHAIN);
 	}
@@ -339,7 +349,7 @@ static bool writes_memory(const struct insn *in)
 	}
 }
 
-struct block *translate(struct cpu *cpu, uint32_t physical, unsigned flags, struct cpu_fault *fault)
+struct block *translate(struct cpu *cpu, uint32_t physical, unsigned depth, unsigned flags, struct cpu_fault *fault)
 {
 	struct point points[MAX_INSNS];
 	uint8_t source[MAX_INSNS * 15 + 16];
@@ -352,6 +362,8 @@ struct block *translate(struct cpu *cpu, uint32_t physical, unsigned flags, stru
 	t.block = block_new(cpu);
 	t.block->eip = cpu->eip;
 	t.block->physical = physical;
+	t.block->depth = (uint8_t)depth;
+	t.esp = -4 * (int32_t)depth;
 	t.block->flags = block_key(cpu);
 	t.e.p = cache_write_at(cpu->cache, t.block->host);
 	checked = cpu->frames[physical >> PAGE_SHIFT].mixed;
@@ -369,8 +381,14 @@ struct block *translate(struct cpu *cpu, uint32_t physical, unsigned flags, stru
 			translate_go(&t, t.eip);
 			break;
 		}
-		points[count].guest = (uint16_t)(t.eip - t.block->eip);
-		points[count++].host = (uint16_t)(t.e.p - cache_write_at(cpu->cache, t.block->host));
+		if (cpu->frames[at >> PAGE_SHIFT].soft && soft_is_checked(cpu, at))
+			translate_settle_esp(&t);
+		translate_begin_esp(&t);
+		points[count++] = (struct point){
+			.guest = (uint16_t)(t.eip - t.block->eip),
+			.host = (uint16_t)(t.e.p - cache_write_at(cpu->cache, t.block->host)),
+			.esp = (int16_t)t.esp,
+		};
 		if (!cpu->frames[at >> PAGE_SHIFT].soft || !translate_soft(&t, at))
 			translate_one(&t);
 		t.eip += t.insn.len;

@@ -8,6 +8,12 @@
 #include "cpu/x86/block.h"
 #include "cpu/x86/emit.h"
 
+/* Is the memory operand one that a distance of ESP from rsp changes? */
+static inline bool uses_rsp(const struct insn *in)
+{
+	return in->mem && in->adsize == 4 && in->base == R_ESP;
+}
+
 /* A block in the making. */
 struct translation {
 	struct cpu *cpu;
@@ -16,10 +22,12 @@ struct translation {
 	uint32_t eip;			/* of the instruction at hand */
 	uint8_t *source;		/* the block's bytes, as they were read */
 	uint8_t *bytes;			/* this instruction's, within source */
-	struct insn insn;
+	struct insn insn;		/* an operand based on ESP: its displacement is already one from rsp */
+	int32_t esp;			/* the guest's ESP is rsp + this: see translate-stack.c */
 	struct {
 		uint8_t *site;		/* displacement to patch, in the writable mapping */
 		uint32_t target;
+		int32_t esp;
 	} exits[8];
 	unsigned exit_count;
 	bool fpu_checked;		/* this block has looked at TS already */
@@ -34,13 +42,26 @@ enum translate_flags {
 /**
  * translate - translate the code at cpu->eip
  * @physical: guest-physical address of its first byte (mmu_fetch() found it).
+ * @depth: how many words the guest's ESP will lie below rsp when the block is entered.
  * Returns the block, or NULL with *@fault filled when even the first instruction cannot be fetched.
  */
-struct block *translate(struct cpu *cpu, uint32_t physical, unsigned flags, struct cpu_fault *fault);
+struct block *translate(struct cpu *cpu, uint32_t physical, unsigned depth, unsigned flags, struct cpu_fault *fault);
 
 /* translate-stack.c, translate-flow.c: the emitters for one instruction each. */
 void translate_push_value(struct translation *t, unsigned size, unsigned reg);
 void translate_stack(struct translation *t);
+/** translate_simple_lea - LEA that is one on the host, too. */
+void translate_simple_lea(struct translation *t);
+/** translate_move_esp - if the instruction moves ESP as a whole, emit that: true. */
+bool translate_move_esp(struct translation *t);
+/** translate_begin_esp - before an instruction: set ESP if it must be right, or find the operand of one that is based on it. */
+void translate_begin_esp(struct translation *t);
+/** translate_settle_esp - make rsp the guest's ESP. */
+void translate_settle_esp(struct translation *t);
+/** translate_leave_esp - the same on one of the ways out of an instruction, while others go on. */
+void translate_leave_esp(struct translation *t);
+/** translate_depth - before the block ends: make the distance one that a block can begin with. */
+void translate_depth(struct translation *t);
 void translate_flow(struct translation *t);
 void translate_string(struct translation *t);
 void translate_segment(struct translation *t);

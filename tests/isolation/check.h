@@ -7,7 +7,7 @@
 
 #include <Zydis/Zydis.h>
 
-#include "cpu/x86/state.h"
+#include "cpu/x86/jump.h"
 #include "values.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -187,7 +187,9 @@ static bool leave(struct check *c)
 		return refuse(c, RULE_INDIRECT);
 	if (!state_is_guests(&c->now))
 		return refuse(c, RULE_EXIT);
-	if ((reason == REASON_CHAIN || reason == REASON_EMULATE) && kind_of(c, R9) != V_CONST)
+	if ((reason == REASON_CHAIN || reason == REASON_EMULATE || reason == REASON_INDIRECT) && kind_of(c, R9) != V_CONST)
+		return refuse(c, RULE_EXIT);
+	if (reason == REASON_INDIRECT && c->now.value[R9].tag >= BLOCK_DEPTHS)
 		return refuse(c, RULE_EXIT);
 	if (reason == REASON_SOFT)	/* its numbers belong to a check: check_form[] holds the only jump there */
 		return refuse(c, RULE_EXIT);

@@ -194,11 +194,12 @@ uint32_t guest_translate(struct guest *g, uint32_t eip, bool apart)
 	struct cpu_fault fault;
 	struct block *block;
 	uint32_t physical;
+	unsigned depth = apart ? 0 : g->depth++ % BLOCK_DEPTHS;
 
 	cpu_set_eip(g->cpu, eip);
 	if (mmu_fetch(g->cpu, eip, &physical, NULL, &fault))
 		return 0;
-	block = translate(g->cpu, physical, apart ? TRANSLATE_APART : 0, &fault);
+	block = translate(g->cpu, physical, depth, apart ? TRANSLATE_APART : 0, &fault);
 	return block ? block->guest_len : 0;
 }
 

@@ -30,6 +30,7 @@ struct guest {
 	uint32_t size;			/* of RAM, in bytes */
 	int fd;
 	uint32_t tables;
+	unsigned depth;			/* the next translation's: all in turn */
 	uint64_t blocks, refused;	/* by the checker */
 };
 

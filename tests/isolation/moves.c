@@ -32,7 +32,11 @@ static const struct field {
 	{ CPU_LOADABLE + 65536, 1,	   1, LOAD,	    V_NUMBER,  V_WORD,	 1 },
 };
 
-enum { TABLE_SIZE = 65536 * 8, LARGEST_ACCESS = 512, TAG_ENTRY = 1 << 30 };
+/* A jump table: an entry for each EIP modulo 64 KiB and each depth, those of one depth STEP entries behind those of the one before. */
+enum { TABLE_DEPTHS = 8, TABLE_STEP = 509, TABLE_ENTRIES = 65536 + (TABLE_DEPTHS - 1) * TABLE_STEP };
+enum { LARGEST_ACCESS = 512, TAG_ENTRY = 1 << 30, TAG_DEPTH = 26 /* shift: above any version */ };
+
+_Static_assert(sizeof(((struct jump_table *)0)->entry) == TABLE_ENTRIES * 8, "an index may lead behind the table");
 
 /* Memory operands of anything but LEA, string instructions and our own forms on r14 and r15. */
 bool check_guest_memory(struct check *c)
@@ -154,7 +158,7 @@ static bool pair_entries(struct check *c, uint32_t tag)
 	return found || refuse(c, RULE_TABLE);
 }
 
-/* mov reg, [r14 + index*8] or [r14 + constant]: the entry's key; 4 bytes further: its host code */
+/* mov reg, [r14 + index*8 + depth] or [r14 + constant]: the entry's key; 4 bytes further: its host code */
 static bool load_entry(struct check *c, int reg)
 {
 	const ZydisDecodedOperandMem *mem = &c->op[1].mem;
@@ -165,15 +169,16 @@ static bool load_entry(struct check *c, int reg)
 	if (c->op[1].size != 32 || reg < R8)
 		return refuse(c, RULE_TABLE);
 	if (mem->index == ZYDIS_REGISTER_NONE) {
-		if (disp >= TABLE_SIZE)
+		if (disp >= TABLE_ENTRIES * 8)
 			return refuse(c, RULE_TABLE);
 		tag = TAG_ENTRY | (uint32_t)disp >> 3;
 	} else {
 		int index = gpr(mem->index, &bits);
+		uint64_t depth = disp / (TABLE_STEP * 8);
 
-		if (mem->scale != 8 || disp >= 8 || kind_of(c, index) != V_WORD)
+		if (mem->scale != 8 || depth >= TABLE_DEPTHS || disp % (TABLE_STEP * 8) >= 8 || kind_of(c, index) != V_WORD)
 			return refuse(c, RULE_TABLE);
-		tag = c->now.value[index].tag;
+		tag = c->now.value[index].tag | (uint32_t)depth << TAG_DEPTH;
 	}
 	if (disp & 3)
 		return refuse(c, RULE_TABLE);
@@ -288,10 +293,11 @@ static bool lea_string(struct check *c, int to)
 static bool is_comparison(const struct check *c, int base, int index, int64_t disp)
 {
 	uint32_t tag = c->now.value[base].tag;
+	int64_t beyond = (int64_t)(tag & ~TAG_ENTRY) - (int64_t)((uint32_t)disp & 0xffff);
 
 	if (index >= 0)
-		return disp == 0 && c->op[1].mem.scale == 1 && tag == c->now.version[index];
-	return tag == (TAG_ENTRY | ((uint32_t)disp & 0xffff));
+		return disp == 0 && c->op[1].mem.scale == 1 && (tag & ((1u << TAG_DEPTH) - 1)) == c->now.version[index];
+	return tag & TAG_ENTRY && beyond >= 0 && beyond % TABLE_STEP == 0 && beyond / TABLE_STEP < TABLE_DEPTHS;
 }
 
 bool check_lea(struct check *c)
