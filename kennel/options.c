@@ -157,7 +157,7 @@ static int set_dump_code(struct options *o, const char *value, struct error *err
 static int set_machine(struct options *o, const char *value, struct error *error)
 {
 	if (!machine_known(value))
-		return error_set(error, EINVAL, "--machine %s: choose auto or lguest", value);
+		return error_set(error, EINVAL, "--machine %s: choose auto, lguest or pc", value);
 	o->machine = value;
 	return 0;
 }
@@ -217,7 +217,7 @@ static const struct option_row rows[] = {
 	{0, "share", "NAME=DIR[,ro]", "a directory the guest can mount: -t 9p -o trans=virtio,version=9p2000.L", add_share},
 	{'c', "console", "KIND", "stdio (default), pty, or none", set_console},
 	{0, "dump-code", "FILE", "write all translated code to FILE, for isolation-dump to check", set_dump_code},
-	{0, "machine", "NAME", "auto (default) or lguest", set_machine},
+	{0, "machine", "NAME", "auto (default), lguest or pc", set_machine},
 	{0, "no-reboot", NULL, "end instead of starting again when the guest reboots", set_no_reboot},
 	{0, "no-sandbox", NULL, "keep all system calls while the guest runs", set_no_sandbox},
 	{0, "timeout", "SECONDS", "end the guest after this time, with status 124", set_timeout},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dump.c - the file that translated code is written to, for the tests that judge it. Each machine writes its own blocks. */
+/* dump.c - the file that translated code is written to, for the tests that judge it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
-static const struct machine_ops *const machines[] = {&lguest_machine};
+static const struct machine_ops *const machines[] = {&lguest_machine, &pc_machine};
 
 enum { COUNT = sizeof(machines) / sizeof(machines[0]) };
 

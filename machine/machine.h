@@ -77,6 +77,6 @@ bool machine_known(const char *name);
 /** machine_find - the machine called @name, or for "auto" the first that can run @kernel; NULL and a sentence if there is none */
 const struct machine_ops *machine_find(const char *name, const struct kernel *kernel, struct error *error);
 
-extern const struct machine_ops lguest_machine;
+extern const struct machine_ops lguest_machine, pc_machine;
 
 #endif

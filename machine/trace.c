@@ -12,7 +12,8 @@ static const struct {
 	uint32_t bit;
 } names[] = {
 	{"hypercall", TRACE_HYPERCALL}, {"irq", TRACE_IRQ},       {"fault", TRACE_FAULT}, {"undefined", TRACE_UNDEFINED},
-	{"privileged", TRACE_PRIVILEGED}, {"notify", TRACE_NOTIFY}, {"stats", TRACE_STATS}, {"all", ~0u},
+	{"privileged", TRACE_PRIVILEGED}, {"notify", TRACE_NOTIFY}, {"stats", TRACE_STATS},
+	{"io", TRACE_IO},         {"all", ~0u},
 };
 
 int trace_parse(const char *list, uint32_t *bits, struct error *error)
@@ -26,7 +27,7 @@ int trace_parse(const char *list, uint32_t *bits, struct error *error)
 				break;
 		if (i == sizeof(names) / sizeof(names[0]))
 			return error_set(error, EINVAL, "--trace: there is no \"%.*s\"; choose from hypercall, irq, fault, undefined, "
-					 "privileged, notify, stats, all", (int)len, list);
+					 "privileged, notify, io, stats, all", (int)len, list);
 		*bits |= names[i].bit;
 		list += len;
 		list += *list == ',';

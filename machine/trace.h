@@ -18,6 +18,7 @@ enum {
 	TRACE_PRIVILEGED = 1 << 4,	/* instructions emulated for the guest's kernel */
 	TRACE_NOTIFY = 1 << 5,		/* doorbells */
 	TRACE_STATS = 1 << 6,		/* counters at the end */
+	TRACE_IO = 1 << 7,		/* port accesses */
 };
 
 /** trace_parse - "hypercall,irq" or "all" into bits. 0, or a negative errno and a sentence that lists the names. */

@@ -78,7 +78,8 @@ def kernels(tmp):
     run_refused('segments outside memory', r'far: has its segments outside memory', file('far', elf(paddr=0x80000000)))
     run_refused('too little memory', r'big: too little memory: .* at least 129M, the guest has 64M',
                 '-m', '64M', file('big', elf(memsz=128 << 20)))
-    run_refused('no lguest support', r'other: has no lguest guest support', file('other', elf(text=b'KVM')))
+    run_refused('no lguest support', r'other: has no lguest guest support', '--machine', 'lguest', file('other', elf(text=b'KVM')))
+    run_refused('below 1M', r'low: has a segment at 0x8000, where a PC has no memory', file('low', elf(text=b'KVM', paddr=0x8000)))
     run_refused('unreadable kernel', r'secret: cannot open the kernel: Permission denied',
                 unreadable(file('secret', elf()))) if os.getuid() else None
     run_refused('initrd missing', r'/nonexistent: cannot open the initrd', '-i', '/nonexistent', PUP)
@@ -109,7 +110,7 @@ def options():
     for size in '0', '64K', '4G':
         run_refused(f'memory {size}', r'guest memory must be from 1M to 3072M', '-m', size, PUP)
     run_refused('console', r'--console screen: choose stdio, pty or none', '-c', 'screen', PUP)
-    run_refused('machine', r'--machine vax: choose auto or lguest', '--machine', 'vax', PUP)
+    run_refused('machine', r'--machine vax: choose auto, lguest or pc', '--machine', 'vax', PUP)
     run_refused('root directory', r'--root /: is a directory; make an image', '--root', '/', PUP)
     run_refused('root missing', r'/nonexistent/root: ', '-d', '/nonexistent/disk', '--root', '/nonexistent/root', PUP)
     run_refused('trace', r'--trace: there is no "nonsense"; choose from hypercall', '--trace', 'irq,nonsense', PUP)
