@@ -109,7 +109,7 @@ static bool needs_esp(const struct insn *in)
 	case ACT_PUSH_MEM: case ACT_MOV_FROM_SEG: case ACT_MOV_TO_SEG: case ACT_JMP_IND: case ACT_CALL_IND:
 		return !in->mem && in->rm == R_ESP;
 	case ACT_LEA:
-		return in->reg == R_ESP && in->opsize == 2;
+		return in->reg == R_ESP;
 	case ACT_PUSH_IMM: case ACT_PUSH_SEG: case ACT_POP_SEG: case ACT_LEAVE: case ACT_MOFFS: case ACT_XLAT: case ACT_STRING:
 	case ACT_JCC: case ACT_JMP: case ACT_CALL: case ACT_LOOP: case ACT_RET: case ACT_RDTSC:
 		return false;
