@@ -380,8 +380,10 @@ static void statistics(void **state)
 	assert_int_equal(f->answers, 2);
 	/* As many as we take. */
 	assert_int_equal(f->stat_count, 32);
-	/* After a reset the old buffer is gone. */
-	virtio_device_reset(f->vdev);
+	/* After a reset the old buffer is gone, and stays it. */
+	virtio_device_remove(f->vdev);
+	assert_false(f->be.ask_stats(f->be.opaque));
+	probe(STATS, 7);
 	assert_false(f->be.ask_stats(f->be.opaque));
 }
 

@@ -316,6 +316,9 @@ static void windows_move(void **state)
 	in(b, 0xc204, 1);
 	assert_int_equal(b->probe[1].offset, 4);
 	b->probe[0].offset = 0;
+	set(b, 2, PCI_COMMAND, 2, PCI_COMMAND_IO);
+	in(b, 0xc204, 1);
+	assert_int_equal(b->probe[0].offset, 0);
 	set(b, 2, PCI_COMMAND, 2, 0);
 	in(b, 0xc204, 1);
 	assert_int_equal(b->probe[0].offset, 4);

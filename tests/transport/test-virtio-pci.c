@@ -340,8 +340,9 @@ static void features_refused(void **state)
 	assert_int_equal(f->dev->features, VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX);
 	/* Refused, and that was all that was written: not a reset. */
 	set_status(f, 0);
+	set_status(f, 3);
 	set_status(f, VIRTIO_STATUS_FEATURES_OK);
-	assert_int_equal(status(f), 0);
+	assert_int_equal(status(f), 3);
 	assert_null(f->bed->complaint);
 }
 
@@ -712,6 +713,13 @@ static void through_the_configuration_space(void **state)
 	pci_bed_set(f->bed, 1, data, 4, 0);
 	assert_int_equal(get(f, data, 4), 0xffffffff);
 	assert_int_equal(f->dev->status, 3);
+	/* A place that could be read, but not so: the data stay as they were. */
+	aim(f, cap, VIRTIO_PCI_BAR_CONFIG, 0, 4);
+	assert_int_equal(get(f, data, 4), 25 << 16 | 80);
+	aim(f, cap, VIRTIO_PCI_BAR_CONFIG, 1, 2);
+	assert_int_equal(get(f, data, 4), 25 << 16 | 80);
+	aim(f, cap, VIRTIO_PCI_BAR_CONFIG, 3, 3);
+	assert_int_equal(get(f, data, 4), 25 << 16 | 80);
 	/* The rest of the list is read-only. */
 	pci_bed_set(f->bed, 1, cap, 4, 0);
 	assert_int_equal(pci_cfg(f), cap);
@@ -838,16 +846,23 @@ static void legacy_before_driver_ok(void **state)
 {
 	struct fixture *f = *state;
 
+	/* Not a driver yet; and then, not a queue. */
+	out(f, f->legacy + VIRTIO_PCI_LEGACY_QUEUE_SELECT, 2, 1);
+	out(f, f->legacy + VIRTIO_PCI_LEGACY_QUEUE_PFN, 4, 0x20);
 	legacy_print(f, "no");
+	assert_false(f->dev->live);
 	assert_int_equal(f->console.len, 0);
 	memset(f->bed->memory + 0x20000, 0, 0x2000);
 	legacy_up(f, 0, 0x20);
+	out(f, f->legacy + VIRTIO_PCI_LEGACY_QUEUE_NOTIFY, 2, 0);
 	assert_false(f->dev->live);
 	legacy_print(f, "hi");
 	assert_true(f->dev->live);
 	assert_int_equal(f->console.len, 2);
-	/* A queue that comes later is taken over at once. */
+	/* A queue that has no ring loses none; one that comes later is taken over at once. */
 	out(f, f->legacy + VIRTIO_PCI_LEGACY_QUEUE_SELECT, 2, 0);
+	out(f, f->legacy + VIRTIO_PCI_LEGACY_QUEUE_PFN, 4, 0);
+	assert_true(f->dev->live);
 	out(f, f->legacy + VIRTIO_PCI_LEGACY_QUEUE_PFN, 4, 0x30);
 	assert_int_equal(f->dev->queues[0].num, 32);
 	legacy_status(f, 7);
