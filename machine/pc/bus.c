@@ -10,6 +10,7 @@
 
 #include "host/clock.h"
 #include "host/loop.h"
+#include "machine/balloon.h"
 #include "machine/pc/acpi_tables.h"
 #include "machine/pc/pc.h"
 
@@ -155,6 +156,7 @@ int pc_bus_create(struct pc *m, const struct machine_devices *config, struct err
 		devices.console = virtio_console && m->console ? pc_console_virtio(m->console) : NULL;
 	}
 	err = config->console && !m->console ? error_set(error, ENOMEM, "no memory for a console") : create_board(m, error);
+	devices.balloon = balloon_create(&m->ram);
 	if (!err)
 		err = devices_create(&m->devices, &devices, attach, m, error);
 	io_unlock();
