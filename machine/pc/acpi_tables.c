@@ -165,7 +165,7 @@ static void write_rsdp(uint8_t *at, uint32_t rsdt)
 	at[RSDP_CHECKSUM] = checksum(at, RSDP_SIZE);
 }
 
-static void write_fadt(uint8_t *at, uint32_t facs, uint32_t dsdt)
+static void write_fadt(uint8_t *at, uint32_t facs, uint32_t dsdt, const struct acpi_board *board)
 {
 	put32(at + FADT_FACS, facs);
 	put32(at + FADT_DSDT, dsdt);
@@ -173,10 +173,12 @@ static void write_fadt(uint8_t *at, uint32_t facs, uint32_t dsdt)
 	put16(at + FADT_SCI, ACPI_LINE);
 	put32(at + FADT_PM1A_EVENT, ACPI_EVENT_PORT);
 	put32(at + FADT_PM1A_CONTROL, ACPI_CONTROL_PORT);
-	put32(at + FADT_TIMER, ACPI_TIMER_PORT);
+	if (board->timer) {
+		put32(at + FADT_TIMER, ACPI_TIMER_PORT);
+		at[FADT_TIMER_LENGTH] = 4;
+	}
 	at[FADT_PM1_EVENT_LENGTH] = 4;
 	at[FADT_PM1_CONTROL_LENGTH] = 2;
-	at[FADT_TIMER_LENGTH] = 4;
 	put16(at + FADT_C2_LATENCY, NO_C2);
 	put16(at + FADT_C3_LATENCY, NO_C3);
 	at[FADT_CENTURY] = CENTURY_REGISTER;
@@ -213,7 +215,7 @@ int acpi_tables_write(uint8_t *at, uint32_t address, size_t size, const struct a
 	finish(at + dsdt, "DSDT", 2, (uint32_t)aml.used);
 	memcpy(at + facs, "FACS", 4);
 	put32(at + facs + FACS_LENGTH, FACS_SIZE);
-	write_fadt(at + fadt, address + (uint32_t)facs, address + (uint32_t)dsdt);
+	write_fadt(at + fadt, address + (uint32_t)facs, address + (uint32_t)dsdt, board);
 	put32(at + rsdt + HEADER_SIZE, address + (uint32_t)fadt);
 	finish(at + rsdt, "RSDT", 1, HEADER_SIZE + 4);
 	write_rsdp(at, address + (uint32_t)rsdt);

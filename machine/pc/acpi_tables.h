@@ -20,6 +20,7 @@ struct acpi_board {
 	uint8_t pci_line[32];		/* interrupt line of slot n, for all four pins; 0 = nothing there */
 	uint32_t pci_memory;		/* from here up to 0xfebfffff the guest may place BARs; 0 = no memory for PCI */
 	bool serial;			/* there is a port at 0x3f8 */
+	bool timer;			/* offer the timer: for a guest without a better clock, as Linux takes 35 ms to try it out */
 };
 
 /**

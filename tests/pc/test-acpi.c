@@ -135,7 +135,7 @@ static uint8_t sum(const uint8_t *at, size_t size)
 }
 
 static const struct acpi_board example = {
-	.pci_line = { 0, 10, 11, 5, [31] = 15 }, .pci_memory = 0xe0000000, .serial = true,
+	.pci_line = { 0, 10, 11, 5, [31] = 15 }, .pci_memory = 0xe0000000, .serial = true, .timer = true,
 };
 
 /* The table that @address names, its header checked. */
@@ -170,6 +170,18 @@ static void the_tables_lead_to_each_other(void **state)
 	assert_int_equal(fadt[46], ACPI_LINE);
 	assert_int_equal(get32(fadt + 76), ACPI_TIMER_PORT);
 	assert_int_equal(get32(fadt + 120), 0xcf9);
+}
+
+static void the_timer_may_be_left_out(void **state)
+{
+	struct acpi_board board = example;
+	const uint8_t *fadt;
+
+	board.timer = false;
+	acpi_tables_write(tables, ACPI_TABLES_START, sizeof(tables), &board);
+	fadt = table_at(get32(table_at(get32(tables + 16), "RSDT") + 36), "FACP");
+	assert_int_equal(get32(fadt + 76), 0);
+	assert_int_equal(fadt[91], 0);
 }
 
 static void too_little_room(void **state)
@@ -247,6 +259,7 @@ int main(void)
 		cmocka_unit_test_setup(the_timer_interrupts, setup),
 		cmocka_unit_test_setup(a_reset_forgets, setup),
 		cmocka_unit_test(the_tables_lead_to_each_other),
+		cmocka_unit_test(the_timer_may_be_left_out),
 		cmocka_unit_test(too_little_room),
 		cmocka_unit_test(iasl_understands_them),
 	};

@@ -99,8 +99,8 @@ static void nothing_to_do_after_reset(void **state)
 
 static void one_shot(void **state)
 {
-	/* Linux's one-shot mode: 0, and then counts only (drivers/clocksource/i8253.c). */
-	out(0x43, 0x38 & ~0x08);
+	/* The mode once, and then counts only. */
+	out(0x43, 0x30);
 	assert_false(line);
 	for (unsigned int i = 0; i < 3; i++) {
 		uint64_t begin = clock_ns, due;
@@ -120,6 +120,31 @@ static void one_shot(void **state)
 		assert_true(line);
 		assert_true(pit_deadline(&pit) == PIT_NEVER);
 		clock_ns += 55 * MS;
+	}
+}
+
+/* drivers/clocksource/i8253.c uses mode 4: the output is high but for the last tick. */
+static void linux_one_shot(void **state)
+{
+	out(0x43, 0x38);
+	rises = 0;
+	for (unsigned int i = 0; i < 5; i++) {
+		uint64_t begin = clock_ns;
+
+		out(0x40, 1000 & 255);
+		out(0x40, 1000 >> 8);
+		pit_poll(&pit);
+		assert_int_equal(rises, i);
+		assert_in_range(pit_deadline(&pit) - begin, 838000, 841000);
+		/* Set again before it is due, it is put off. */
+		clock_ns += MS / 2;
+		out(0x40, 1000 & 255);
+		out(0x40, 1000 >> 8);
+		assert_in_range(pit_deadline(&pit) - begin, 1338000, 1341000);
+		clock_ns = pit_deadline(&pit);
+		pit_poll(&pit);
+		assert_int_equal(rises, i + 1);
+		assert_true(pit_deadline(&pit) == PIT_NEVER);
 	}
 }
 
@@ -401,6 +426,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(nothing_to_do_after_reset, setup),
 		cmocka_unit_test_setup(one_shot, setup),
+		cmocka_unit_test_setup(linux_one_shot, setup),
 		cmocka_unit_test_setup(a_new_one_shot_takes_the_old_one_back, setup),
 		cmocka_unit_test_setup(periodic, setup),
 		cmocka_unit_test_setup(a_tick_that_is_not_taken_costs_nothing, setup),
