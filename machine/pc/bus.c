@@ -166,7 +166,7 @@ int pc_bus_create(struct pc *m, const struct machine_devices *config, struct err
 /* Slot 0 is the bridge's. */
 int pc_bus_describe(struct pc *m, struct error *error)
 {
-	struct acpi_board board = {.serial = m->console};
+	struct acpi_board board = {.serial = m->console, .timer = !m->tsc_khz};
 
 	for (unsigned int slot = 1; slot <= m->function_count; slot++)
 		board.pci_line[slot] = (uint8_t)pci_bus_line(slot);
