@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bundle.c - a kernel that is a directory, and a root file system that is a file. Both become what the rest of the command knows:
- * a kernel, an initial RAM disk, a first disk, and parameters. Parameters from different places are in the order in which a
+ * bundle.c - a kernel that is a directory, and a root file system that is a file or a directory. Both become what the rest of the
+ * command knows: a kernel, an initial RAM disk, a first disk or a share, and parameters. Parameters from different places are in the order in which a
  * kernel should believe them: the bundle's, then --root's, then the user's.
  */
 #include "kennel/bundle.h"
@@ -104,17 +104,36 @@ static bool names_root(const char *parameters)
 	return false;
 }
 
-/* --root FILE: the first disk, and the parameters for it unless the user has his own. */
-static int use_root(struct options *o, struct error *error)
+/* --root DIR: a share. Of all names for it, kernels that mount it themselves, old and new, agree on /dev/root. */
+static int share_root(struct options *o, struct error *error)
 {
+	char *share;
 	int err;
 
-	if (is_directory(o->root))
-		return error_set(error, EISDIR, "--root %s: is a directory; make an image of it with mke2fs -t ext4 -d", o->root);
-	err = options_first_disk(o, o->root, error);
+	if (asprintf(&share, "/dev/root=%s", o->root) < 0)
+		return error_set(error, ENOMEM, "no memory");
+	err = options_add_share(o, share, error);
+	free(share);
+	return err;
+}
+
+/* The root file system of the user's choice, and the parameters for it unless they are of the user's choice too. */
+static int use_root(struct options *o, struct error *error)
+{
+	static const char disk[] = "root=/dev/vda", share[] = "root=/dev/root rootfstype=9p rootflags=trans=virtio,version=9p2000.L";
+	const char *comma = strrchr(o->root, ',');
+	bool read_only = comma && !strcmp(comma, ",ro");
+	char path[PATH_MAX], parameters[128];
+	bool directory;
+	int err;
+
+	snprintf(path, sizeof(path), "%.*s", read_only ? (int)(comma - o->root) : PATH_MAX - 1, o->root);
+	directory = is_directory(path);
+	err = directory ? share_root(o, error) : options_first_disk(o, o->root, error);
 	if (err || names_root(o->command_line))
 		return err;
-	return add_parameters(o, o->disks[0].read_only ? "root=/dev/vda ro" : "root=/dev/vda rw", error);
+	snprintf(parameters, sizeof(parameters), "%s %s", directory ? share : disk, read_only ? "ro" : "rw");
+	return add_parameters(o, parameters, error);
 }
 
 static int use_bundle(struct options *o, const char *directory, struct error *error)

@@ -110,7 +110,7 @@ static int add_net(struct options *o, const char *value, struct error *error)
 	return 0;
 }
 
-static int add_share(struct options *o, const char *value, struct error *error)
+int options_add_share(struct options *o, const char *value, struct error *error)
 {
 	struct share_option *share = &o->shares[o->share_count];
 	char *equals, *comma;
@@ -212,9 +212,9 @@ static const struct option_row rows[] = {
 	{'m', "memory", "SIZE", "guest memory: 64M, 1G (default 256M)", set_memory},
 	{'i', "initrd", "FILE", "initial RAM disk", set_initrd},
 	{'d', "disk", "FILE[,ro]", "a disk: image file or block device; again for more (vda, vdb, ...)", add_disk},
-	{'r', "root", "FILE[,ro]", "the root file system: an image, which becomes the first disk", set_root},
+	{'r', "root", "FILE|DIR[,ro]", "the root file system: an image, which becomes the first disk, or a directory", set_root},
 	{'n', "net", "NET", "user (default), user,hostfwd=tcp:HOSTPORT:GUESTPORT, tap=NAME, or none", add_net},
-	{0, "share", "NAME=DIR[,ro]", "a directory the guest can mount: -t 9p -o trans=virtio,version=9p2000.L", add_share},
+	{0, "share", "NAME=DIR[,ro]", "a directory the guest can mount: -t 9p -o trans=virtio,version=9p2000.L", options_add_share},
 	{'c', "console", "KIND", "stdio (default), pty, or none", set_console},
 	{0, "dump-code", "FILE", "write all translated code to FILE, for isolation-dump to check", set_dump_code},
 	{0, "machine", "NAME", "auto (default), lguest or pc", set_machine},

@@ -26,7 +26,7 @@ struct share_option {
 struct options {
 	const char *kernel;
 	const char *initrd;			/* NULL: none */
-	const char *root;			/* "FILE[,ro]"; NULL: none */
+	const char *root;			/* "FILE[,ro]" or "DIR[,ro]"; NULL: none */
 	char *bundle_kernel, *bundle_initrd;	/* owned; what the two above point to if a bundle is used */
 	const char *machine;			/* "auto", "lguest" */
 	uint64_t memory;			/* bytes */
@@ -57,6 +57,9 @@ void options_free(struct options *options);
 
 /** options_first_disk - put the disk @value ("FILE[,ro]") before all others; 0, or a negative errno and a sentence */
 int options_first_disk(struct options *options, const char *value, struct error *error);
+
+/** options_add_share - share a directory, "NAME=DIR[,ro]"; 0, or a negative errno and a sentence */
+int options_add_share(struct options *options, const char *value, struct error *error);
 
 /** options_print - the list for --help, on stdout */
 void options_print(void);

@@ -111,7 +111,6 @@ def options():
         run_refused(f'memory {size}', r'guest memory must be from 1M to 3072M', '-m', size, PUP)
     run_refused('console', r'--console screen: choose stdio, pty or none', '-c', 'screen', PUP)
     run_refused('machine', r'--machine vax: choose auto, lguest or pc', '--machine', 'vax', PUP)
-    run_refused('root directory', r'--root /: is a directory; make an image', '--root', '/', PUP)
     run_refused('root missing', r'/nonexistent/root: ', '-d', '/nonexistent/disk', '--root', '/nonexistent/root', PUP)
     run_refused('trace', r'--trace: there is no "nonsense"; choose from hypercall', '--trace', 'irq,nonsense', PUP)
     refused('timeout', r'--timeout soon: is not a number', 'run', '--timeout', 'soon', PUP)
