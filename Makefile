@@ -4,8 +4,9 @@
 
 BUILD  ?= build
 # What `make run` starts, and with which options: make run KERNEL=~/vmlinux ARGS="-m 512M -d root.img" PARAMETERS="root=/dev/vda"
-KERNEL ?= $(BUILD)/guest/pup/pup
-ARGS   ?= -d $(BUILD)/disk.img
+# A Debian, which is fetched the first time. Our own tiny kernel: make run KERNEL=build/guest/pup/pup
+KERNEL ?= debian
+ARGS   ?= -m 512M
 PARAMETERS ?=
 # Which tests: make check TESTS="pup-disk host-slirp"
 TESTS  ?=
@@ -21,8 +22,7 @@ $(BUILD)/build.ninja: | setup
 setup: ## install the Debian packages that are missing
 	@scripts/setup
 
-run: all ## build, and start a guest to type at; Ctrl-A x ends it
-	@truncate -s 16M $(BUILD)/disk.img
+run: all ## build, and start a Debian guest to log in to; Ctrl-A x ends it
 	$(BUILD)/kennel run $(ARGS) $(KERNEL) $(if $(PARAMETERS),-- $(PARAMETERS))
 
 check: all ## build, and run every test (TESTS="NAME ..." for some)
