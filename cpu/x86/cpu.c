@@ -145,7 +145,7 @@ void cpu_set_ts(struct cpu *cpu, bool ts)
 
 void cpu_set_irq_pending(struct cpu *cpu, bool pending)
 {
-	cpu->irq_pending = pending;
+	cpu->irq_pending = pending ? FLAG_IF : 0;
 }
 
 const struct cpu_ops *cpu_ops(struct cpu *cpu, void **opaque)

@@ -3,7 +3,8 @@
  * emit.h - writes host instructions. Every instruction the translator makes up (rather than copies) is named here, so this is
  * also the list of what may appear in the code cache: see docs/isolation.md and tests/isolation.
  *
- * None of them changes the flags, none uses the host's stack.
+ * None of them changes the flags, none uses the host's stack; but for POPF, which changes them all, and PUSHF and POPF on a stack of
+ * one word in struct cpu (translate-system.c).
  */
 #ifndef KENNEL_CPU_X86_EMIT_H
 #define KENNEL_CPU_X86_EMIT_H
@@ -96,6 +97,22 @@ static inline void emit_load_field64(struct emit *e, unsigned reg, unsigned fiel
 static inline void emit_store_field(struct emit *e, unsigned field, unsigned reg)
 {
 	emit_field(e, 0, 0x89, reg, field);
+}
+
+/* mov dword [r15 + field], imm */
+static inline void emit_store_field_imm(struct emit *e, unsigned field, uint32_t imm)
+{
+	emit_field(e, 0, 0xc7, 0, field);
+	emit32(e, imm);
+}
+
+/* op reg32, imm: @op 1 OR, 4 AND; changes the flags */
+static inline void emit_alu_imm(struct emit *e, unsigned op, unsigned reg, uint32_t imm)
+{
+	emit_rex(e, 0, 0, 0, reg);
+	emit8(e, 0x81);
+	emit8(e, (uint8_t)(0xc0 | op << 3 | (reg & 7)));
+	emit32(e, imm);
 }
 
 /* mov [r15 + field], reg64 */
@@ -220,6 +237,11 @@ static inline void emit_here(struct emit *e, uint8_t *displacement)
 	*displacement = (uint8_t)(e->p - (displacement + 1));
 }
 
-enum { OP_JMP_SHORT = 0xeb, OP_JRCXZ = 0xe3 };
+enum { OP_JMP_SHORT = 0xeb, OP_JRCXZ = 0xe3, OP_JNE_SHORT = 0x75 };
+
+/* For emit_field(): compare and test a register with a field; they change the flags. */
+enum { OP_CMP = 0x3b, OP_TEST = 0x85 };
+
+enum { ALU_OR = 1, ALU_AND = 4 };
 
 #endif

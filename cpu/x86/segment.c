@@ -78,6 +78,19 @@ static void apply(struct cpu *cpu, const struct loadable *l)
 	cpu->loadable[l->table][l->selector] = cpu->cpl <= l->max_cpl ? l->number : 0;
 }
 
+/* Translated code compares before it loads: with what, and where. Two selectors that share a number cannot both be told. */
+static bool make_checkable(struct cpu *cpu, uint32_t selector, unsigned number, uint32_t low, uint32_t high)
+{
+	uint32_t at = cpu->system.gdt.base + (selector & 0xfff8);
+
+	for (unsigned i = 0; i < cpu->loadable_count; i++)
+		if (cpu->loadables[i].number == number && (cpu->loadables[i].selector ^ selector) & 0xfffc)
+			return false;
+	cpu->descriptor_at[number] = at;
+	cpu->descriptor_minus[number] = -((uint64_t)high << 32 | low);
+	return true;
+}
+
 static void make_loadable(struct cpu *cpu, unsigned table, uint32_t selector, unsigned number, unsigned max_cpl)
 {
 	struct loadable *l = &cpu->loadables[cpu->loadable_count];
@@ -97,18 +110,21 @@ void segment_tables_changed(struct cpu *cpu)
 	forget_loadables(cpu);
 }
 
+static void forget_loadable(struct cpu *cpu, unsigned i)
+{
+	struct loadable *l = &cpu->loadables[i];
+
+	cpu->loadable[l->table][l->selector] = 0;
+	*l = cpu->loadables[--cpu->loadable_count];
+}
+
 void cpu_descriptor_changed(struct cpu *cpu, uint32_t selector)
 {
-	for (unsigned i = 0; i < cpu->loadable_count;) {
-		struct loadable *l = &cpu->loadables[i];
-
-		if ((l->selector ^ selector) & 0xfffc) {
+	for (unsigned i = 0; i < cpu->loadable_count;)
+		if ((cpu->loadables[i].selector ^ selector) & 0xfffc)
 			i++;
-			continue;
-		}
-		cpu->loadable[l->table][l->selector] = 0;
-		*l = cpu->loadables[--cpu->loadable_count];
-	}
+		else
+			forget_loadable(cpu, i);
 }
 
 static void set_cpl(struct cpu *cpu, unsigned cpl)
@@ -118,6 +134,8 @@ static void set_cpl(struct cpu *cpu, unsigned cpl)
 	soft_flush(cpu);
 	cpu->cpl = (uint8_t)cpl;
 	cpu->user = cpl == 3;
+	if (cpu->system_mode)	/* only ring 0's code looks */
+		return;
 	for (unsigned i = 0; i < cpu->loadable_count; i++)
 		apply(cpu, &cpu->loadables[i]);
 }
@@ -245,6 +263,19 @@ static int check_data(const struct cpu *cpu, uint32_t selector, uint32_t attr, s
 	return attr & ATTR_P ? 0 : refuse(fault, selector, TRAP_NP);
 }
 
+/* For a guest with tables in its memory: may translated code load this, after a look at the table? */
+static bool checked_load(struct cpu *cpu, unsigned s, uint32_t selector, uint32_t low, uint32_t high)
+{
+	unsigned table = s == S_FS || s == S_GS ? TABLE_ANY : TABLE_DATA;
+
+	if (cpu->cpl || selector & 4)
+		return false;
+	for (unsigned i = 0; i < cpu->loadable_count; i++)
+		if (cpu->loadables[i].selector == selector && cpu->loadables[i].table == table && cpu->loadables[i].number != cpu->hidden[s])
+			forget_loadable(cpu, i--);
+	return make_checkable(cpu, selector, cpu->hidden[s], low, high);
+}
+
 int cpu_load_segment(struct cpu *cpu, unsigned s, uint32_t selector, struct cpu_fault *fault)
 {
 	struct segment seg = { .sel = selector & 0xffff };
@@ -272,9 +303,9 @@ int cpu_load_segment(struct cpu *cpu, unsigned s, uint32_t selector, struct cpu_
 		high |= ATTR_ACCESSED;
 	segment_load(cpu, s, selector, low, high);
 	cpu->shadow = s == S_SS;
-	if (cpu->system_mode)
-		return 0;
 	if (high & ATTR_CODE || (selector & 3) > attr_dpl(high))
+		return 0;
+	if (cpu->system_mode && !checked_load(cpu, s, selector, low, high))
 		return 0;
 	if (is_flat(&cpu->descriptors[cpu->hidden[s]]) && high & ATTR_WRITABLE && (s == S_DS || s == S_ES))
 		make_loadable(cpu, TABLE_DATA, selector, cpu->hidden[s], attr_dpl(high));

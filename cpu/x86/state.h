@@ -40,7 +40,10 @@
 #define CPU_BASE_OF	0x100	/* 16 x 8: what CPU_BASE_AT becomes when that descriptor is loaded */
 #define CPU_SOFT_KIND	0x5c
 #define CPU_SOFT	0x20180	/* 256 x 16: the soft TLB */
-#define CPU_SYSTEM	0x21180	/* struct cpu_system */
+#define CPU_SYSTEM	0x21180	/* struct cpu_system, which begins with CR0, CR2, CR3, CR4 */
+#define CPU_DESCRIPTOR_AT 0x21200	/* 16 x 4: where in guest memory a descriptor was loaded from, by its number... */
+#define CPU_DESCRIPTOR_MINUS 0x21240	/* 16 x 8: ... and what it was, negated */
+#define CPU_SCRATCH	0x212c0	/* 8: what PUSHF and POPF use in place of the stack */
 #define CPU_LOADABLE	0x180	/* 2 x 65536: by selector, the number of a cached descriptor that translated code may load */
 
 /* Why translated code came back: cpu->reason. The first ones index CPU_EXITS. */
@@ -111,7 +114,7 @@ struct cpu {
 	void *exits[REASON_COUNT];
 	uint32_t interrupt_flag;	/* FLAG_IF or 0 */
 	uint32_t system_flags;		/* TF IOPL NT RF VM AC ID: never in the host's flags */
-	uint32_t irq_pending;
+	uint32_t irq_pending;		/* FLAG_IF or 0 */
 	uint32_t pad2;
 	int64_t base_of[DESCRIPTORS];
 	uint8_t loadable[2][65536];	/* [0] into DS and ES, [1] into FS and GS */
@@ -121,6 +124,10 @@ struct cpu {
 	} soft[256];
 
 	struct cpu_system system;
+	uint64_t pad3;
+	uint32_t descriptor_at[DESCRIPTORS];
+	uint64_t descriptor_minus[DESCRIPTORS];
+	uint64_t scratch;
 
 	/* The rest is for C. */
 	struct segment descriptors[DESCRIPTORS];	/* hidden parts; [0] unused, [1] the null selector's */
@@ -217,6 +224,9 @@ CPU_CHECK(interrupt_flag, CPU_IF);
 CPU_CHECK(system_flags, CPU_SYSTEM_FLAGS);
 CPU_CHECK(irq_pending, CPU_IRQ_PENDING);
 CPU_CHECK(system, CPU_SYSTEM);
+CPU_CHECK(descriptor_at, CPU_DESCRIPTOR_AT);
+CPU_CHECK(descriptor_minus, CPU_DESCRIPTOR_MINUS);
+CPU_CHECK(scratch, CPU_SCRATCH);
 
 #define FLAGS_ARITHMETIC (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF | FLAG_DF)
 #define FLAGS_SYSTEM (FLAG_TF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC | FLAG_ID)

@@ -6,6 +6,9 @@
  * selectors may be loaded without C: entry s is the number of the cached descriptor for selector s, or 0. One table holds only
  * flat writable data segments, for DS and ES, whose load changes nothing that translated code has assumed; the other, for FS and
  * GS, holds any data segment. segment.c fills them when C has loaded a selector, and empties them when a descriptor changes.
+ *
+ * A guest in ring 0 keeps its descriptors in memory and tells nobody when it changes one. There the translated code of ring 0
+ * compares all eight bytes with what they were when C loaded them, and any other code leaves the load to C.
  */
 #include "cpu/x86/address.h"
 #include "cpu/x86/translate.h"
@@ -28,17 +31,44 @@ static void mov_from(struct translation *t)
 	emit_mov32(&t->e, in->rm, H_R8);
 }
 
+/*
+ * r8d = number of a descriptor, r9 = rcx: is it still what the guest's table holds? Returns the jump that is taken if not. A fault
+ * on the table is the guest's, and finds its registers untouched.
+ */
+static uint8_t *compare_descriptor(struct emit *e)
+{
+	uint8_t *same, *differs;
+
+	emit_mov64(e, H_ECX, H_R9);
+	emit32(e, 0x879c8b47), emit32(e, CPU_DESCRIPTOR_AT);	/* mov r11d, [r15 + r8*4 + descriptor_at] */
+	emit_window(e), emit8(e, 0x4d), emit16(e, 0x238b);	/* mov r12, gs:[r11d] */
+	emit32(e, 0xc79c8b4f), emit32(e, CPU_DESCRIPTOR_MINUS);	/* mov r11, [r15 + r8*8 + descriptor_minus] */
+	emit32(e, 0x1c0c8d4b);					/* lea rcx, [r12 + r11] */
+	same = emit_short(e, OP_JRCXZ);
+	differs = emit_short(e, OP_JMP_SHORT);
+	emit_here(e, same);
+	return differs;
+}
+
 /* r10d = selector. On a miss everything is as it was, and C runs the instruction. */
 static void load(struct translation *t, unsigned s, unsigned pop)
 {
 	struct emit *e = &t->e;
-	bool any = s == S_FS || s == S_GS;
-	uint8_t *slow, *taken;
+	bool any = s == S_FS || s == S_GS, compare = t->cpu->system_mode;
+	uint8_t *slow, *differs = NULL, *null = NULL, *taken;
 
 	emit32(e, 0x84b60f47), emit8(e, 0x17), emit32(e, CPU_LOADABLE + (any ? 65536 : 0));	/* movzx r8d, byte [r15 + r10 + table] */
 	emit_mov64(e, H_R9, H_ECX);
 	emit_mov32(e, H_ECX, H_R8);
 	slow = emit_short(e, OP_JRCXZ);
+	if (compare && any) {	/* number 1 is the null selector's */
+		emit_lea(e, H_ECX, H_R8, -1);
+		null = emit_short(e, OP_JRCXZ);
+	}
+	if (compare)
+		differs = compare_descriptor(e);
+	if (null)
+		emit_here(e, null);
 	emit_mov64(e, H_ECX, H_R9);
 	emit_store_field(e, CPU_SELECTOR + 4 * s, H_R10);
 	emit_store_field(e, CPU_HIDDEN + 4 * s, H_R8);
@@ -48,6 +78,8 @@ static void load(struct translation *t, unsigned s, unsigned pop)
 	}
 	taken = emit_short(e, OP_JMP_SHORT);
 	emit_here(e, slow);
+	if (differs)
+		emit_here(e, differs);
 	emit_mov64(e, H_ECX, H_R9);
 	translate_emulate(t);
 	t->done = false;
@@ -63,7 +95,7 @@ void translate_segment(struct translation *t)
 		mov_from(t);
 		return;
 	}
-	if (in->reg == S_SS || in->reg == S_CS || t->cpu->segmented) {
+	if (in->reg == S_SS || in->reg == S_CS || t->cpu->segmented || (t->cpu->system_mode && t->cpu->cpl)) {
 		translate_emulate(t);
 		return;
 	}

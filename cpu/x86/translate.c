@@ -7,7 +7,8 @@
  *
  * Most instructions are copied (address.c). The rules for those that are not:
  *
- *  1. No flag changes that the guest's instruction does not make: only MOV, MOVZX, LEA, XCHG, NOT and JRCXZ may be used.
+ *  1. No flag changes that the guest's instruction does not make: only MOV, MOVZX, LEA, XCHG, NOT and JRCXZ may be used. (POPF
+ *     makes them all.)
  *  2. Memory is touched before a register changes. A fault then finds the registers as they were before the instruction, and
  *     it can be run again from its start.
  *  3. The host's stack is out of reach: rsp is the guest's.
@@ -21,7 +22,7 @@
 #include "cpu/x86/soft.h"
 #include "cpu/x86/system.h"
 
-enum { MAX_INSNS = 48, MAX_EXITS = 6, MAX_HOST = 12000 };
+enum { LONGEST_INSN = 15, MAX_INSNS = 48, MAX_EXITS = 6, MAX_HOST = 12000 };
 
 /* LEA without a memory access: the address itself. */
 static void translate_lea(struct translation *t)
@@ -174,6 +175,9 @@ static void translate_one(struct translation *t)
 		break;
 	case ACT_MOV_FROM_SEG: case ACT_MOV_TO_SEG: case ACT_POP_SEG:
 		translate_segment(t);
+		break;
+	case ACT_CLI: case ACT_STI: case ACT_PUSHF: case ACT_POPF: case ACT_PRIVILEGED:
+		translate_system(t);
 		break;
 	case ACT_JCC: case ACT_JMP: case ACT_CALL: case ACT_LOOP: case ACT_JMP_IND: case ACT_CALL_IND: case ACT_RET:
 		translate_flow(t);
@@ -389,6 +393,7 @@ struct block *translate(struct cpu *cpu, uint32_t physical, unsigned depth, unsi
 			.host = (uint16_t)(t.e.p - cache_write_at(cpu->cache, t.block->host)),
 			.esp = (int16_t)t.esp,
 		};
+		t.last = count >= limit || t.block->second || PAGE_SIZE - (at & PAGE_MASK) < 2 * LONGEST_INSN;
 		if (!cpu->frames[at >> PAGE_SHIFT].soft || !translate_soft(&t, at))
 			translate_one(&t);
 		t.eip += t.insn.len;

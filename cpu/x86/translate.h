@@ -32,6 +32,7 @@ struct translation {
 	unsigned exit_count;
 	bool fpu_checked;		/* this block has looked at TS already */
 	bool apart;			/* a single instruction, not to be found again */
+	bool last;			/* nothing may come behind this instruction in the same block */
 	bool done;
 };
 
@@ -65,6 +66,8 @@ void translate_depth(struct translation *t);
 void translate_flow(struct translation *t);
 void translate_string(struct translation *t);
 void translate_segment(struct translation *t);
+/** translate_system - instructions of ring 0 that need no C most of the time. */
+void translate_system(struct translation *t);
 /** translate_soft - if the instruction is one to check (soft.h) and can be: emit it so, and return true. */
 bool translate_soft(struct translation *t, uint32_t physical);
 /** translate_emulate - leave for C, which runs this instruction. */

@@ -16,7 +16,7 @@
 enum rule {
 	RULE_DECODE, RULE_ENCODING, RULE_PREFIX, RULE_LISTED, RULE_RIP, RULE_MEMORY, RULE_EXTENT, RULE_WINDOWED, RULE_FIELD, RULE_TABLE,
 	RULE_VALUE, RULE_WIDE, RULE_RESERVED, RULE_SCRATCH, RULE_STRING, RULE_TARGET, RULE_INDIRECT, RULE_EXIT, RULE_DEAD, RULE_END,
-	RULE_CHECK, RULE_ACCESS, RULES
+	RULE_CHECK, RULE_FLAGS, RULE_ACCESS, RULES
 };
 
 enum { WAITING = 32 };
@@ -120,5 +120,11 @@ bool check_mov(struct check *c);
 bool check_movzx(struct check *c);
 bool check_lea(struct check *c);
 bool check_string(struct check *c);
+
+/**
+ * check_fixed - forms.c: does one of the sequences stand here that are compared as a whole?
+ * Returns true if so, with what is known behind it, or refused; *@length is how long it is.
+ */
+bool check_fixed(struct check *c, uint32_t *length);
 
 #endif

@@ -47,6 +47,7 @@ static const struct {
 	[RULE_DEAD]	= { "dead", "no path leads here, so nothing is known about the registers" },
 	[RULE_END]	= { "end", "code behind the block is not this block's" },
 	[RULE_CHECK]	= { "check", "the check of an access is one sequence, byte for byte; size, tag and the number for C agree in it" },
+	[RULE_FLAGS]	= { "flags", "rsp leaves the guest only for the one word of PUSHF and POPF, in one sequence, byte for byte" },
 	[RULE_ACCESS]	= { "access", "behind a check stands one instruction on [r9] itself, no larger than was checked, which writes only "
 				      "what was checked for writing" },
 };
@@ -502,6 +503,7 @@ static void decoder_init(ZydisDecoder *decoder)
 static bool check_block(struct check *c)
 {
 	ZydisDecoder decoder;
+	uint32_t length;
 
 	decoder_init(&decoder);
 	while (c->at < c->len) {
@@ -513,6 +515,12 @@ static bool check_block(struct check *c)
 			if (!check_form_here(c))
 				return false;
 			c->at += FORM_SIZE;
+			continue;
+		}
+		if (check_fixed(c, &length)) {
+			if (c->broken != RULES)
+				return false;
+			c->at += length;
 			continue;
 		}
 		if (!check_instruction(c))

@@ -57,7 +57,22 @@ GENERAL_REGISTERS_ONLY static void broken(void *opaque, const char *what, uint32
 {
 }
 
-static const struct cpu_ops ops = { .descriptor = descriptor, .interruptible = interruptible, .cpuid = cpuid, .broken = broken };
+GENERAL_REGISTERS_ONLY static void io(void *opaque, uint32_t port, unsigned size, bool write, uint32_t *value)
+{
+}
+
+GENERAL_REGISTERS_ONLY static bool msr(void *opaque, uint32_t index, bool write, uint64_t *value)
+{
+	return false;
+}
+
+GENERAL_REGISTERS_ONLY static int interrupt(void *opaque)
+{
+	return -1;
+}
+
+static const struct cpu_ops ops = { .descriptor = descriptor, .interruptible = interruptible, .cpuid = cpuid, .broken = broken,
+				    .io = io, .msr = msr, .interrupt = interrupt };
 
 static void report(const struct guest *g, const char *why, uint32_t eip)
 {
@@ -133,10 +148,30 @@ void guest_handlers(void)
 		sigaction(fault_signals[i], &handlers[i], NULL);
 }
 
-struct guest *guest_create(uint32_t size)
+/* The tables that the machine's calls stand for otherwise: descriptors in guest memory, and no gates. */
+static void reset_system(struct guest *g)
+{
+	struct cpu_system *s = cpu_system(g->cpu);
+
+	for (unsigned i = 0; i < COUNT(descriptors); i++)
+		for (unsigned k = 0; k < 2; k++)
+			((uint32_t *)(g->ram + DATA_FRAMES))[2 * i + k] = descriptors[i][k];
+	s->cr0 = 0x80010033;
+	s->cr3 = PGD;
+	s->cr4 = 0;
+	s->gdt.base = KERNEL_DATA;
+	s->gdt.limit = sizeof(descriptors) - 1;
+	s->idt.limit = 0;
+	s->sysenter_cs = KERNEL_CS;
+	s->sysenter_eip = KERNEL_CODE;
+	s->sysenter_esp = KERNEL_DATA + GUEST_DATA_SIZE / 2;
+	cpu_system_changed(g->cpu);
+}
+
+struct guest *guest_create(uint32_t size, bool system)
 {
 	struct guest *g = calloc(1, sizeof(*g));
-	struct cpu_config config = { .ops = &ops, .opaque = g, .inspect = inspect, .slots = 2 };
+	struct cpu_config config = { .ops = &ops, .opaque = g, .inspect = inspect, .slots = 2, .system = system };
 	const char *error = "";
 
 	g->size = size;
@@ -151,8 +186,12 @@ struct guest *guest_create(uint32_t size)
 	if (!g->cpu)
 		fail_msg("%s", error);
 	keep_handlers();
-	cpu_set_linear(g->cpu, size);
 	cpu_set_kernel_base(g->cpu, KERNEL_BASE);
+	if (system) {
+		reset_system(g);
+		return g;
+	}
+	cpu_set_linear(g->cpu, size);
 	cpu_set_pgd(g->cpu, PGD);
 	return g;
 }
@@ -181,6 +220,8 @@ void guest_mode(struct guest *g, bool user, bool segmented)
 {
 	uint32_t data = user ? USER_DS : KERNEL_DS;
 
+	if (cpu_system(g->cpu))
+		reset_system(g);
 	load(g, S_CS, user ? USER_CS : KERNEL_CS);
 	load(g, S_SS, data);
 	load(g, S_DS, segmented ? NARROW_DS : data);

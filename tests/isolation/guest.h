@@ -34,8 +34,8 @@ struct guest {
 	uint64_t blocks, refused;	/* by the checker */
 };
 
-/** guest_create - @size: bytes of RAM, 4 MiB at least. Fails the running test if it cannot. */
-struct guest *guest_create(uint32_t size);
+/** guest_create - @size: bytes of RAM, 4 MiB at least; @system: with privileged state of its own. Fails the running test if it cannot. */
+struct guest *guest_create(uint32_t size, bool system);
 void guest_destroy(struct guest *g);
 
 /** guest_handlers - give fault signals back to the processor: cmocka takes them away at the start of every test */

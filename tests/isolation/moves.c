@@ -28,6 +28,12 @@ static const struct field {
 	{ CPU_BASE_AT,		S_COUNT,   8, LOAD | STORE, V_BASE_AT, NO_INDEX, 0 },
 	{ 0,			1,	   4, LOAD,	    V_GUEST,   V_BASE_AT, 1 },	/* a segment's base */
 	{ CPU_BASE_OF,		1,	   8, LOAD,	    V_BASE_AT, V_NUMBER, 8 },
+	{ CPU_IF,		1,	   4, LOAD | STORE, V_GUEST,   NO_INDEX, 0 },
+	{ CPU_IRQ_PENDING,	1,	   4, LOAD,	    V_GUEST,   NO_INDEX, 0 },
+	{ CPU_SYSTEM,		4,	   4, LOAD,	    V_GUEST,   NO_INDEX, 0 },	/* CR0, CR2, CR3, CR4 */
+	{ CPU_SYSTEM + 4,	1,	   4, STORE,	    V_GUEST,   NO_INDEX, 0 },	/* CR2 */
+	{ CPU_DESCRIPTOR_AT,	1,	   4, LOAD,	    V_GUEST,   V_NUMBER, 4 },
+	{ CPU_DESCRIPTOR_MINUS,	1,	   8, LOAD,	    V_WIDE,    V_NUMBER, 8 },
 	{ CPU_LOADABLE,		1,	   1, LOAD,	    V_NUMBER,  V_WORD,	 1 },
 	{ CPU_LOADABLE + 65536, 1,	   1, LOAD,	    V_NUMBER,  V_WORD,	 1 },
 };
@@ -139,6 +145,10 @@ static bool store_field(struct check *c)
 
 	if (!f)
 		return false;
+	if (f->kind == V_GUEST && c->op[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE)
+		return true;
+	if (f->kind == V_GUEST && reg >= 0 && kind_is_guests(kind_of(c, reg)))
+		return true;
 	return (reg >= 0 && kind_of(c, reg) == f->kind) || refuse(c, RULE_VALUE);
 }
 
@@ -236,6 +246,10 @@ bool check_mov(struct check *c)
 		return from < 0 || (from < R14 && from_bits < 64 && visible(c, from, from_bits)) || refuse(c, RULE_VALUE);
 	if (from >= 0 && bits >= 16)
 		return move_registers(c, to, from, bits);
+	if (bits == 64 && to >= R8 && is_mem(&c->op[1])) {	/* a descriptor, to be compared */
+		set(c, to, V_WIDE, 0);
+		return true;
+	}
 	if (bits == 64)
 		return refuse(c, RULE_WIDE);
 	if (from >= R8)
@@ -272,8 +286,8 @@ bool check_movzx(struct check *c)
 	return true;
 }
 
-/* lea rsi, [rsi + r8] and the same with rdi */
-static bool lea_string(struct check *c, int to)
+/* lea rsi, [rsi + r8] and the same with rdi; lea rcx, [r12 + r11]: zero if the descriptor is what it was */
+static bool lea_wide(struct check *c, int to)
 {
 	const ZydisDecodedOperandMem *mem = &c->op[1].mem;
 	unsigned bits;
@@ -281,6 +295,11 @@ static bool lea_string(struct check *c, int to)
 
 	if (to >= R14)
 		return refuse(c, RULE_RESERVED);
+	if (to == RCX && base >= R8 && index >= R8 && kind_of(c, base) == V_WIDE && kind_of(c, index) == V_WIDE &&
+	    c->in.address_width == 64) {
+		set(c, RCX, V_WIDE, 0);
+		return true;
+	}
 	if ((to != RSI && to != RDI) || base != to || index < 0 || mem->scale != 1 || mem->disp.value || c->in.address_width != 64)
 		return refuse(c, RULE_WIDE);
 	if (!kind_is_guests(kind_of(c, to)) || kind_of(c, index) != V_WINDOW)
@@ -307,7 +326,7 @@ bool check_lea(struct check *c)
 	int to = op_gpr(&c->op[0], &bits), base = gpr(mem->base, &ignored), index = gpr(mem->index, &ignored);
 
 	if (bits == 64)
-		return lea_string(c, to);
+		return lea_wide(c, to);
 	if (to >= R14)
 		return refuse(c, RULE_RESERVED);
 	if (base >= R8 && kind_of(c, base) == V_KEY) {

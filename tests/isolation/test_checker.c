@@ -45,6 +45,21 @@
 #define CHECK_WRITE1 CHECK("\x00", WRITE, KIND("\x01", "\x01"))
 #define CHECK_READ1 CHECK("\x00", READ, KIND("\x01", "\x00"))
 
+/* PUSHF, as far as the store of r9d; POPF, behind the load to r8d. */
+#define PUSHF(above) "\x41\x89\xe0\x49\x8d\xa7" above "\x12\x02\x00\x9c\x44\x89\xc4\x45\x8b\x8f\xc0\x12\x02\x00" \
+	"\x45\x8b\x97\xf4\x00\x00\x00\x47\x8d\x8c\x11\x00\xfe\xff\xff\x45\x8b\x97\xf0\x00\x00\x00\x47\x8d\x8c\x11\x00\x00\x00\x00"
+#define POPF(mask) "\x45\x89\xc1\x41\x81\xe1\x00\x71\x24\x00\x45\x3b\x8f\xf4\x00\x00\x00\x75\x41" \
+	"\x45\x89\xc1\x41\x81\xe1\x00\x02\x00\x00\x45\x85\x8f\xf8\x00\x00\x00\x75\x2e\x45\x89\x8f\xf0\x00\x00\x00" \
+	"\x41\x81\xe0" mask "\x00\x00\x41\x81\xc8\x02\x02\x00\x00\x4d\x89\x87\xc0\x12\x02\x00\x44\x8d\x4c\x24\x04" \
+	"\x49\x8d\xa7\xc0\x12\x02\x00\x9d\x44\x89\xcc\xeb\x13\x41\xb9\x30\x00\x00\x00\x41\xb8\x00\x10\x00\x00" \
+	"\x41\xff\xa7\xd0\x00\x00\x00"
+#define POP_R8 "\x65\x67\x44\x8b\x44\x24\x00"
+
+/* r8d = number of a descriptor for the selector in r10d; r12 = what the table at its address holds, r11 = minus what C saw there */
+#define NUMBER "\x44\x0f\xb7\xd0\x47\x0f\xb6\x84\x17\x80\x01\x01\x00"
+#define DESCRIPTOR "\x47\x8b\x9c\x87\x00\x12\x02\x00\x65\x67\x4d\x8b\x23"
+#define REMEMBERED "\x4f\x8b\x9c\xc7\x40\x12\x02\x00"
+
 enum { ADDRESS = 0x20000000 };
 
 /* rule: the one that must refuse it, or NULL */
@@ -114,6 +129,27 @@ static const struct example {
 	       "\x44\x89\xc4" EXIT) },
 	{ NULL, "two checked accesses", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\x8b\x01" ADDRESS_IN_R8 CHECK_WRITE1 "\x41\x88\x01"
 	       EXIT) },
+	{ NULL, "pushf", CODE(PUSHF("\xc8") "\x65\x67\x44\x89\x4c\x24\xfc\x8d\x64\x24\xfc" EXIT) },
+	{ NULL, "popf", CODE(POP_R8 POPF("\xd5\x0c") EXIT) },
+	{ NULL, "cli, sti", CODE("\x41\xc7\x87\xf0\x00\x00\x00\x00\x00\x00\x00\x49\x89\xc9\x41\x8b\x8f\xf8\x00\x00\x00\xe3\x10"
+	       "\x4c\x89\xc9\x41\xb8\x00\x10\x00\x00\x41\xff\xa7\xe0\x00\x00\x00\x4c\x89\xc9\x41\xc7\x87\xf0\x00\x00\x00\x00\x02"
+	       "\x00\x00" EXIT) },
+	{ NULL, "mov from cr2, to cr2", CODE("\x41\x8b\x87\x84\x11\x02\x00\x41\x89\x8f\x84\x11\x02\x00" EXIT) },
+	{ NULL, "compare a descriptor", CODE(NUMBER "\x49\x89\xc9" DESCRIPTOR REMEMBERED "\x4b\x8d\x0c\x1c\xe3\x10\x4c\x89\xc9\x41"
+	       "\xb8\x00\x10\x00\x00\x41\xff\xa7\xe0\x00\x00\x00\x4c\x89\xc9" EXIT) },
+
+	{ "flags", "another stack for pushf", CODE(PUSHF("\xd0") "\x65\x67\x44\x89\x4c\x24\xfc" EXIT) },
+	{ "flags", "popf of TF", CODE(POP_R8 POPF("\xd5\x0d") EXIT) },
+	{ "flags", "cut off", CODE("\x41\x89\xe0\x49\x8d\xa7\xc8\x12\x02\x00\x9c\x44\x89\xc4") },
+	{ "value", "popf of a scratch register", CODE(POPF("\xd5\x0c") EXIT) },
+	{ "target", "a jump into popf", CODE(POP_R8 "\x75\x20" POPF("\xd5\x0c") EXIT) },
+	{ "listed", "pushf in the middle of one", CODE("\x41\x89\xe0\x9c" EXIT) },
+	{ "field", "cr0 written", CODE("\x41\x89\x8f\x80\x11\x02\x00" EXIT) },
+	{ "field", "irq_pending written", CODE("\x41\xc7\x87\xf8\x00\x00\x00\x00\x00\x00\x00" EXIT) },
+	{ "field", "a descriptor's place by a guest value", CODE("\x41\x89\xc0\x47\x8b\x9c\x87\x00\x12\x02\x00" EXIT) },
+	{ "value", "half of a descriptor shown", CODE(NUMBER DESCRIPTOR "\x44\x89\xe0" EXIT) },
+	{ "string", "a descriptor as an address", CODE(NUMBER DESCRIPTOR REMEMBERED "\x4a\x8d\x34\x26" EXIT) },
+	{ "exit", "rcx not given back", CODE(NUMBER "\x49\x89\xc9" DESCRIPTOR REMEMBERED "\x4b\x8d\x0c\x1c" EXIT) },
 
 	{ "decode", "an undefined opcode", CODE("\x0f\x04" EXIT) },
 	{ "decode", "cut in the middle", CODE("\x65\x67\x8b") },
@@ -445,6 +481,32 @@ static void refuses_every_other_check(void **state)
 			assert_int_equal(accepts_changed(at, change), at >= EIP_AT && at < EIP_AT + 4);
 }
 
+static bool accepts(const char *bytes, size_t len, size_t at, unsigned change)
+{
+	uint8_t code[256];
+	char why[512];
+
+	memcpy(code, bytes, len);
+	code[at] ^= (uint8_t)change;
+	return isolation_check(code, (uint32_t)len, ADDRESS, why, sizeof(why));
+}
+
+/* Nor have PUSHF and POPF, but for the two constants on POPF's way to C. */
+static void refuses_every_other_flags(void **state)
+{
+	static const char pushf[] = PUSHF("\xc8") "\x65\x67\x44\x89\x4c\x24\xfc" EXIT, popf[] = POP_R8 POPF("\xd5\x0c") EXIT;
+	enum { PUSHF_LEN = 50, POPF_BEGIN = 7, POPF_LEN = 103, NOTE = POPF_BEGIN + POPF_LEN - 17, EIP = NOTE + 6 };
+
+	assert_true(accepts(pushf, sizeof(pushf) - 1, 0, 0));
+	assert_true(accepts(popf, sizeof(popf) - 1, 0, 0));
+	for (unsigned change = 1; change < 256; change++) {
+		for (size_t at = 0; at < PUSHF_LEN; at++)
+			assert_false(accepts(pushf, sizeof(pushf) - 1, at, change));
+		for (size_t at = POPF_BEGIN; at < POPF_BEGIN + POPF_LEN; at++)
+			assert_int_equal(accepts(popf, sizeof(popf) - 1, at, change), (at - NOTE < 4 || at - EIP < 4));
+	}
+}
+
 /* A verdict names the instruction, where it is, and the reason. */
 static void explains(void **state)
 {
@@ -464,6 +526,7 @@ int main(void)
 		cmocka_unit_test(refuses_what_breaks_a_rule),
 		cmocka_unit_test(refuses_every_beginning),
 		cmocka_unit_test(refuses_every_other_check),
+		cmocka_unit_test(refuses_every_other_flags),
 		cmocka_unit_test(explains),
 	};
 

@@ -24,7 +24,9 @@
 #include "cpu/x86/decode.h"
 #include "cpu/x86/soft.h"
 
+/* The guest that all tests of a group work on, and whether it has privileged state of its own. There is one processor in a thread. */
 static struct guest *g;
+static bool system_guest;
 static bool full;
 static uint64_t seed = 20070501;
 
@@ -42,7 +44,7 @@ static uint32_t random32(void)
 static const struct mode {
 	const char *name;
 	uint32_t code;
-	bool user, segmented, mixed, apart, checked;
+	bool user, segmented, mixed, apart, checked, system;
 } modes[] = {
 	{ .name = "user", .code = USER_CODE, .user = true },
 	{ .name = "kernel", .code = KERNEL_CODE },
@@ -51,6 +53,12 @@ static const struct mode {
 	{ .name = "apart", .code = KERNEL_CODE, .apart = true },
 	{ .name = "checked", .code = USER_CODE, .user = true, .checked = true },
 	{ .name = "checked, segmented", .code = USER_CODE, .user = true, .segmented = true, .checked = true },
+	{ .name = "ring 0", .code = KERNEL_CODE, .system = true },
+	{ .name = "ring 0, segmented", .code = KERNEL_CODE, .system = true, .segmented = true },
+	{ .name = "ring 0, mixed", .code = KERNEL_CODE, .system = true, .mixed = true },
+	{ .name = "ring 0, apart", .code = KERNEL_CODE, .system = true, .apart = true },
+	{ .name = "ring 0, checked", .code = KERNEL_CODE, .system = true, .checked = true },
+	{ .name = "ring 3 over ring 0", .code = USER_CODE, .system = true, .user = true },
 };
 
 enum { MODES = sizeof(modes) / sizeof(modes[0]) };
@@ -65,6 +73,18 @@ static void check_accesses(bool checked)
 	for (uint32_t i = 0; checked && i < GUEST_CODE_SIZE; i++)
 		for (unsigned k = 0; k < 16 && !soft_is_checked(g->cpu, physical + i); k++)
 			soft_note_fault(g->cpu, physical + i);
+}
+
+/* Mode number @i, modulo as many as there are, of those for the guest at hand. */
+static const struct mode *mode(unsigned i)
+{
+	unsigned first = 0, count = 0;
+
+	for (unsigned k = 0; k < MODES; k++) {
+		first += !count && modes[k].system != system_guest;
+		count += modes[k].system == system_guest;
+	}
+	return &modes[first + i % count];
 }
 
 static void enter_mode(const struct mode *m)
@@ -180,6 +200,9 @@ static void every_opcode(void **state)
 	for (unsigned i = 0; i < MODES; i++) {
 		uint64_t before = g->blocks;
 
+		if (modes[i].system != system_guest)
+			continue;
+
 		sweep(&modes[i]);
 		print_message("           %s: %llu blocks\n", modes[i].name, (unsigned long long)(g->blocks - before));
 	}
@@ -200,9 +223,9 @@ static void random_code(void **state)
 	unsigned rounds = full ? 4000 : 100;
 
 	for (unsigned i = 0; i < rounds * MODES; i++) {
-		enter_mode(&modes[i % MODES]);
+		enter_mode(mode(i));
 		random_bytes();
-		translate_all(&modes[i % MODES]);
+		translate_all(mode(i));
 	}
 	assert_int_equal(g->refused, 0);
 }
@@ -287,12 +310,12 @@ static void random_runs(void **state)
 	atomic_store(&stop, false);
 	assert_int_equal(pthread_create(&thread, NULL, kicker, NULL), 0);
 	for (unsigned i = 0; i < rounds; i++) {
-		enter_mode(&modes[i % MODES]);
+		enter_mode(mode(i));
 		if (i / MODES & 1)
 			random_bytes();
 		else
 			likely_code();
-		run_some(&modes[i % MODES], i % 7 == 0);
+		run_some(mode(i), i % 11 == 0);
 	}
 	atomic_store(&stop, true);
 	pthread_join(thread, NULL);
@@ -327,12 +350,12 @@ static void code_that_changes_meanwhile(void **state)
 	unsigned rounds = full ? 10000000 : 500000;
 	pthread_t thread;
 
-	enter_mode(&modes[0]);
+	enter_mode(mode(0));
 	memcpy(g->code, code, sizeof(code));
 	atomic_store(&stop, false);
 	assert_int_equal(pthread_create(&thread, NULL, flicker, g->code + 1), 0);
 	for (unsigned i = 0; i < rounds; i++)
-		guest_translate(g, USER_CODE, true);
+		guest_translate(g, mode(0)->code, true);
 	atomic_store(&stop, true);
 	pthread_join(thread, NULL);
 	assert_int_equal(g->refused, 0);
@@ -347,7 +370,7 @@ static int setup(void **state)
 	full = getenv("ISOLATION_FULL");
 	if (other)
 		seed = strtoull(other, NULL, 0) | 1;
-	g = guest_create(4 << 20);
+	g = guest_create(4 << 20, system_guest);
 	return 0;
 }
 
@@ -370,5 +393,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests_name("isolation of translated code", tests, setup, teardown);
+	if (cmocka_run_group_tests_name("isolation of translated code", tests, setup, teardown))
+		return 1;
+	system_guest = true;
+	return cmocka_run_group_tests_name("isolation of ring 0", tests, setup, teardown);
 }

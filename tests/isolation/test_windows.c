@@ -329,13 +329,13 @@ static int setup(void **state)
 	full = getenv("ISOLATION_FULL");
 	if (other)
 		seed = strtoull(other, NULL, 0) | 1;
-	g = guest_create(SMALL_RAM);
+	g = guest_create(SMALL_RAM, false);
 	return 0;
 }
 
 static int setup_much(void **state)
 {
-	g = guest_create(MANY);
+	g = guest_create(MANY, false);
 	return 0;
 }
 

@@ -28,6 +28,8 @@ enum kind {
 	V_MISS,		/* KEY + the EIP wanted: zero says that the entry is the right one */
 	V_HIT,		/* host code of the right entry */
 
+	V_WIDE,		/* 64 bits: a descriptor, what C remembers of it, or their sum */
+
 	/* Host addresses. */
 	V_WINDOW,	/* cpu->window */
 	V_STRING,	/* window + a guest address */
