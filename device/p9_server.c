@@ -209,34 +209,34 @@ static const struct {
 	p9_handler *handler;
 	bool changes;			/* something of the share: refused when that is read-only */
 } handlers[P9_TYPES] = {
-	[P9_TSTATFS] = {p9_statfs},
-	[P9_TLOPEN] = {p9_open},	/* looks at the flags itself */
+	[P9_TSTATFS] = {p9_statfs, false},
+	[P9_TLOPEN] = {p9_open, false},	/* looks at the flags itself */
 	[P9_TLCREATE] = {p9_create, true},
 	[P9_TSYMLINK] = {p9_symlink, true},
 	[P9_TMKNOD] = {p9_mknod, true},
 	[P9_TRENAME] = {p9_rename, true},
-	[P9_TREADLINK] = {p9_readlink},
-	[P9_TGETATTR] = {p9_getattr},
+	[P9_TREADLINK] = {p9_readlink, false},
+	[P9_TGETATTR] = {p9_getattr, false},
 	[P9_TSETATTR] = {p9_setattr, true},
-	[P9_TXATTRWALK] = {p9_xattrwalk},
+	[P9_TXATTRWALK] = {p9_xattrwalk, false},
 	[P9_TXATTRCREATE] = {p9_xattrcreate, true},
-	[P9_TREADDIR] = {p9_readdir},
-	[P9_TFSYNC] = {p9_fsync},
-	[P9_TLOCK] = {p9_lock},
-	[P9_TGETLOCK] = {p9_getlock},
+	[P9_TREADDIR] = {p9_readdir, false},
+	[P9_TFSYNC] = {p9_fsync, false},
+	[P9_TLOCK] = {p9_lock, false},
+	[P9_TGETLOCK] = {p9_getlock, false},
 	[P9_TLINK] = {p9_link, true},
 	[P9_TMKDIR] = {p9_mkdir, true},
 	[P9_TRENAMEAT] = {p9_renameat, true},
 	[P9_TUNLINKAT] = {p9_unlinkat, true},
-	[P9_TVERSION] = {version},
-	[P9_TAUTH] = {auth},
-	[P9_TATTACH] = {attach},
-	[P9_TFLUSH] = {flush},
-	[P9_TWALK] = {walk},
-	[P9_TREAD] = {p9_read},
-	[P9_TWRITE] = {p9_write},	/* to what was opened for it */
-	[P9_TCLUNK] = {clunk},
-	[P9_TREMOVE] = {p9_remove},	/* clunks the fid whatever else happens */
+	[P9_TVERSION] = {version, false},
+	[P9_TAUTH] = {auth, false},
+	[P9_TATTACH] = {attach, false},
+	[P9_TFLUSH] = {flush, false},
+	[P9_TWALK] = {walk, false},
+	[P9_TREAD] = {p9_read, false},
+	[P9_TWRITE] = {p9_write, false},	/* to what was opened for it */
+	[P9_TCLUNK] = {clunk, false},
+	[P9_TREMOVE] = {p9_remove, false},	/* clunks the fid whatever else happens */
 };
 
 static int dispatch(struct p9_call *call)
