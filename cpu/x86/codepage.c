@@ -118,7 +118,7 @@ bool codepage_note(struct cpu *cpu, uint32_t linear, uint32_t pte)
 }
 
 /* Kernel code is known to jump tables and chains of all address spaces. */
-void codepage_compare_kernel(struct cpu *cpu, uint32_t page)
+static void compare_kernel_page(struct cpu *cpu, uint32_t page)
 {
 	uint32_t *table = cpu->kernel_exec[page >> 10];
 	uint32_t was = table ? table[page & 1023] : 0, now;
@@ -135,12 +135,23 @@ void codepage_compare_kernel(struct cpu *cpu, uint32_t page)
 	jump_forget_page(cpu->kernel_table, page);
 }
 
+static void compare_kernel_range(struct cpu *cpu, uint32_t first, uint32_t count)
+{
+	for (uint32_t page = first; cpu->kernel_exec[first >> 10] && page < first + count; page++)
+		compare_kernel_page(cpu, page);
+}
+
+/* Who flushes a page of a large one flushes all of it, and nobody has noted which are. */
+void codepage_compare_kernel(struct cpu *cpu, uint32_t page)
+{
+	compare_kernel_range(cpu, page & ~1023u, 1024);
+}
+
 void codepage_compare_all_kernel(struct cpu *cpu)
 {
 	cpu->local_code.count = 0;
 	for (uint32_t t = kernel_table(cpu); t < 1024; t++)
-		for (uint32_t i = 0; cpu->kernel_exec[t] && i < 1024; i++)
-			codepage_compare_kernel(cpu, t << 10 | i);
+		compare_kernel_range(cpu, t << 10, 1024);
 }
 
 void codepage_compare_local(struct cpu *cpu)
@@ -149,7 +160,7 @@ void codepage_compare_local(struct cpu *cpu)
 		codepage_compare_all_kernel(cpu);
 	else
 		for (unsigned i = 0; i < cpu->local_code.count; i++)
-			codepage_compare_kernel(cpu, cpu->local_code.page[i]);
+			compare_kernel_page(cpu, cpu->local_code.page[i]);
 }
 
 void codepage_forget_kernel(struct cpu *cpu)

@@ -21,7 +21,7 @@ void codepage_written(struct cpu *cpu, uint32_t number);
 /** codepage_note - code at @linear, mapped by @pte, is about to be known to jump tables or chains. Returns whether it was noted before. */
 bool codepage_note(struct cpu *cpu, uint32_t linear, uint32_t pte);
 
-/** codepage_compare_kernel - @page of the kernel half may have moved: if it holds code, drop that. */
+/** codepage_compare_kernel - @page of the kernel half may have moved, or the large page it was part of: if it holds code, drop that. */
 void codepage_compare_kernel(struct cpu *cpu, uint32_t page);
 /** codepage_compare_all_kernel - any page of the kernel half may have. */
 void codepage_compare_all_kernel(struct cpu *cpu);

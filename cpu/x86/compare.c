@@ -110,14 +110,10 @@ void compare_large(struct cpu *cpu, uint32_t page)
 
 	if (!large || *large == now)
 		return;
-	if (same_large(*large, now) || shadow_unit_empty(table, page >> 9 & 1)) {
-		*large = now;
-		return;
-	}
-	if (*large)
+	if (!same_large(*large, now))	/* what is left after that could have been made under the new one */
 		compare_unit(cpu, cpu->slot, page >> 9, LOOK_BOTH, &batches);
 	batches_finish(cpu, &batches);
-	*large = 0;
+	*large = now;
 }
 
 void compare_range(struct cpu *cpu, struct slot *slot, uint32_t first, uint32_t last, unsigned look)

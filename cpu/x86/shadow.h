@@ -20,7 +20,7 @@ enum { SHADOW_CODE = 1, SHADOW_STATE = 1 /* shift: 1 kernel, 3 user */ };
 struct shadow_table {
 	uint32_t entry[1024];
 	uint64_t used[16];	/* which entries are not zero */
-	uint64_t large[2];	/* by half: the large page (mmu_mode.large) that all of its entries were made under, or 0 */
+	uint64_t large[2];	/* by half: the large page (mmu_mode.large) that its entries were made under, or 0 */
 };
 
 struct shadow {
@@ -56,16 +56,6 @@ struct shadow_table *shadow_new_table(struct shadow *shadow, uint32_t index);
 static inline struct shadow_table *shadow_table(struct shadow *shadow, uint32_t index)
 {
 	return shadow->table[index] ? shadow->table[index] : shadow_new_table(shadow, index);
-}
-
-/* Half a table: is nothing known of its pages? */
-static inline bool shadow_unit_empty(const struct shadow_table *table, unsigned half)
-{
-	uint64_t used = 0;
-
-	for (unsigned i = 0; i < 8; i++)
-		used |= table->used[half * 8 + i];
-	return !used;
 }
 
 /** shadow_set - change a page's entry. Returns false, and forgets the page, when there is no memory for it. */
