@@ -221,7 +221,7 @@ static const struct option_row rows[] = {
 	{0, "no-reboot", NULL, "end instead of starting again when the guest reboots", set_no_reboot},
 	{0, "no-sandbox", NULL, "keep all system calls while the guest runs", set_no_sandbox},
 	{0, "timeout", "SECONDS", "end the guest after this time, with status 124", set_timeout},
-	{0, "trace", "LIST", "show on stderr: hypercall, irq, fault, undefined, privileged, notify, stats, all", set_trace},
+	{0, "trace", "LIST", "show on stderr: hypercall, irq, fault, undefined, privileged, notify, io, stats, all", set_trace},
 	{'v', "verbose", NULL, "say more", set_verbose},
 	{0, "version", NULL, "print the version and end", set_version},
 	{'h', "help", NULL, "print this and end", set_help},

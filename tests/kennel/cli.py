@@ -167,6 +167,12 @@ def commands():
     for args in (['help'], ['--help'], ['run', '--help']):
         r = kennel(*args)
         check(' '.join(args), r.returncode == 0 and '--memory SIZE' in r.stdout and '124' in r.stdout, r)
+    # The help text and the manual page name every event that there is.
+    refusal = kennel('run', '--trace', 'nonsense', PUP).stderr
+    events = re.search('choose from (.*)', refusal)[1]
+    check('--trace in the help text', f'show on stderr: {events}\n' in kennel('run', '--help').stdout, events)
+    with open(os.path.join(os.path.dirname(__file__), '../../kennel/kennel.1'), encoding='ascii') as page:
+        check('--trace in the manual page', f'\n.Cm {events.replace(",", " ,")} ,\n' in page.read(), events)
     r = kennel('frolic')
     check('unknown command', r.returncode == 1 and 'no command "frolic"' in r.stderr, r)
     r = kennel()

@@ -901,6 +901,7 @@ static void cpuid_hides_what_needs_a_kernel(void **state)
 	assert_int_equal(r[3] & (1 << 11 | 1 << 9 | 1 << 3 | 1 << 12 | 1 << 16), 0);		/* SEP APIC PSE MTRR PAT */
 	assert_int_equal(r[3] & (1 << 4 | 1 << 8 | 1 << 15 | 1 << 25), 1 << 4 | 1 << 8 | 1 << 15 | 1 << 25);
 	assert_int_equal(r[2] & (1 << 26 | 1 << 27 | 1 << 28 | 1 << 12 | 1 << 3 | 1 << 21), 0);	/* XSAVE OSXSAVE AVX FMA MONITOR x2APIC */
+	assert_int_equal(r[2] & 1 << 30, 0);								/* RDRAND: #UD */
 	assert_true(r[2] & 1u << 31);
 	assert_int_equal(r[1] >> 24, 0);
 	all_ones(7, r);
