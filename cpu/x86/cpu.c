@@ -78,6 +78,7 @@ struct cpu *cpu_create(const struct cpu_config *config, const char **error)
 	cpu->exits[REASON_NEXT] = (void *)glue_exit_next;
 	cpu->exits[REASON_SOFT] = (void *)glue_exit_soft;
 	cpu->flags = FLAG_IF | 2;
+	cpu->translation_age = 1;
 	if (!create_parts(cpu, config, error)) {
 		cpu_destroy(cpu);
 		return NULL;

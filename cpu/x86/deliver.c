@@ -130,22 +130,27 @@ static bool within(const struct segment *ss, uint32_t mask, uint32_t top, uint32
 	return last <= ss->limit;
 }
 
-/* @words in the order they lie in memory. */
-static bool push(struct event *e, const uint32_t *words, unsigned count)
+/* A 16-bit gate pushes the low halves. */
+static void halve(uint32_t *words, unsigned count)
+{
+	for (unsigned i = 0; i < count; i += 2)
+		words[i / 2] = (words[i] & 0xffff) | (i + 1 < count ? words[i + 1] << 16 : 0);
+}
+
+/* @words in the order they lie in memory; they are not needed any more. */
+static bool push(struct event *e, uint32_t *words, unsigned count)
 {
 	unsigned size = gate_type(e) & 8 ? 4 : 2;
 	uint32_t mask, top = e->inner ? e->esp : e->cpu->gpr[R_ESP];
-	uint8_t image[6 * 4];
 	struct segment ss;
 
 	stack_segment(e, &ss);
 	mask = ss.attr & ATTR_BIG ? ~0u : 0xffff;
 	if (!within(&ss, mask, top, count * size))
 		return refuse(e, TRAP_SS, e->inner ? e->ss & 0xfffc : 0);
-	for (unsigned i = 0; i < count; i++)
-		for (unsigned k = 0; k < size; k++)
-			image[i * size + k] = (uint8_t)(words[i] >> 8 * k);
-	if (cpu_write(e->cpu, ss.base + ((top - count * size) & mask), image, count * size, (e->cs & 3) == 3, e->fault))
+	if (size == 2)
+		halve(words, count);
+	if (cpu_write(e->cpu, ss.base + ((top - count * size) & mask), words, count * size, (e->cs & 3) == 3, e->fault))
 		return false;
 	e->esp = (top & ~mask) | ((top - count * size) & mask);
 	return true;

@@ -108,11 +108,38 @@ static int locate(struct cpu *cpu, uint32_t address, uint32_t len, unsigned acce
 	return 0;
 }
 
+/*
+ * A system call reads a gate, three descriptors, a stack pointer and a frame, always the same. Like a TLB this remembers what a
+ * walk has found, until the guest announces a change. Only for a guest in ring 0: the lguest machine's contract knows no TLB.
+ */
+static struct host_page *remembered(struct cpu *cpu, uint32_t address, uint32_t len, bool write)
+{
+	uint32_t page = address >> PAGE_SHIFT;
+	struct host_page *p = &cpu->host_pages[write][page % HOST_PAGES];
+
+	return p->age == cpu->translation_age && p->page == page && (address & PAGE_MASK) + len <= PAGE_SIZE ? p : NULL;
+}
+
+static void remember(struct cpu *cpu, uint32_t address, uint32_t frame, bool write)
+{
+	uint32_t page = address >> PAGE_SHIFT;
+
+	if (!cpu->system_mode || frame >= cpu->ram.pages)
+		return;
+	cpu->host_pages[write][page % HOST_PAGES] = (struct host_page){ .age = cpu->translation_age, .page = page, .frame = frame,
+									 .host = cpu->ram.base + ((size_t)frame << PAGE_SHIFT) };
+}
+
 int cpu_read(struct cpu *cpu, uint32_t address, void *buf, uint32_t len, bool user, struct cpu_fault *fault)
 {
+	const struct host_page *known = user ? NULL : remembered(cpu, address, len, false);
 	uint8_t *at[2], *to = buf;
 	uint32_t frame[2];
 
+	if (known) {
+		copy_bytes(buf, known->host + (address & PAGE_MASK), len);
+		return 0;
+	}
 	while (len) {
 		uint32_t first = PAGE_SIZE - (address & PAGE_MASK);
 		uint32_t n = len < first ? len : first;
@@ -120,6 +147,8 @@ int cpu_read(struct cpu *cpu, uint32_t address, void *buf, uint32_t len, bool us
 
 		if (vector)
 			return vector;
+		if (!user)
+			remember(cpu, address, frame[0], false);
 		copy_bytes(to, at[0], n);
 		address += n;
 		to += n;
@@ -138,6 +167,8 @@ static int write_two(struct cpu *cpu, uint32_t address, const uint8_t *from, uin
 	if (vector)
 		return vector;
 	codepage_written(cpu, frame[0]);
+	if (!user)
+		remember(cpu, address, frame[0], true);
 	copy_bytes(at[0], from, len < first ? len : first);
 	if (len > first) {
 		codepage_written(cpu, frame[1]);
@@ -148,8 +179,14 @@ static int write_two(struct cpu *cpu, uint32_t address, const uint8_t *from, uin
 
 int cpu_write(struct cpu *cpu, uint32_t address, const void *buf, uint32_t len, bool user, struct cpu_fault *fault)
 {
+	const struct host_page *known = user ? NULL : remembered(cpu, address, len, true);
 	const uint8_t *from = buf;
 
+	if (known) {
+		codepage_written(cpu, known->frame);
+		copy_bytes(known->host + (address & PAGE_MASK), buf, len);
+		return 0;
+	}
 	for (uint32_t at = 0; len > PAGE_SIZE && at < len; at += PAGE_SIZE) {	/* a long range: look at all of it first */
 		uint32_t pte;
 		int vector = mmu_walk(cpu, address + at, MMU_WRITE | (user ? MMU_USER : 0), &pte, fault);

@@ -28,11 +28,18 @@ void soft_destroy(struct cpu *cpu);
 
 void soft_flush_entries(struct cpu *cpu);
 
-/** soft_flush - translations may have changed. */
-static inline void soft_flush(struct cpu *cpu)
+/** soft_flush_cpl - another CPL looks at the same translations. */
+static inline void soft_flush_cpl(struct cpu *cpu)
 {
 	if (cpu->soft_count)
 		soft_flush_entries(cpu);
+}
+
+/** soft_flush - translations may have changed: here, and for cpu->host_pages. */
+static inline void soft_flush(struct cpu *cpu)
+{
+	cpu->translation_age++;
+	soft_flush_cpl(cpu);
 }
 
 /** soft_is_checked - is the instruction at this guest-physical address to be translated with a check? */

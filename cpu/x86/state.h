@@ -71,7 +71,7 @@ struct slot;
 struct frame;
 struct jump_table;
 
-enum { DESCRIPTORS = 16 };
+enum { DESCRIPTORS = 16, HOST_PAGES = 64 };
 
 /* The address space in force: mmu.c. */
 struct mmu {
@@ -183,6 +183,14 @@ struct cpu {
 	uint32_t fault_page;		/* the page of the last page fault given to the guest, and how it was touched */
 	bool fault_write, fault_user;
 	uint32_t *kernel_exec[1024];	/* kernel pages with entries in kernel_table or chains: the entry they were seen at */
+
+	/* Pages that C has lately reached as ring 0 does, for a guest that has one: mmu.c */
+	struct host_page {
+		uint64_t age;		/* valid while it is translation_age */
+		uint32_t page, frame;
+		uint8_t *host;
+	} host_pages[2][HOST_PAGES];	/* to read, to write */
+	uint64_t translation_age;
 
 	/* Checked accesses: soft.c */
 	uint8_t soft_log[64];		/* entries of soft[] in use */

@@ -89,6 +89,7 @@ void test_flags(void);
 void test_interrupts(void);
 void test_user(void);
 void test_paging(void);
+void test_gates(void);
 void test_tasks(void);
 void test_system(void);
 

@@ -204,6 +204,7 @@ void main(void)
 	test_interrupts();
 	test_user();
 	test_paging();
+	test_gates();
 	test_system();
 	test_tasks();
 	triple_fault();

@@ -310,6 +310,53 @@ void test_paging(void)
 	TRY("straddle", "movl %%eax, 0x600ffe", );
 }
 
+static void set_idt(uint32_t base)
+{
+	const struct { uint16_t limit; uint32_t base; } __attribute__((packed)) idtr = { sizeof(idt) - 1, base };
+
+	__asm__ volatile("lidt %0" : : "m"(idtr));
+}
+
+/* Through a 16-bit gate to code in the first 64 KiB, which takes the frame of three words apart and goes on at ECX. */
+static void test_small_gate(void)
+{
+	static const uint8_t code[] = { 0x8b, 0x04, 0x24, 0x0f, 0xb7, 0x54, 0x24, 0x04, 0x83, 0xc4, 0x06, 0xff, 0xe1 };
+	uint32_t words, flags, next;
+
+	for (unsigned i = 0; i < sizeof(code); i++)
+		((volatile uint8_t *)0x8000)[i] = code[i];
+	idt[0x45] = (uint64_t)0x8600 << 32 | KERNEL_CS << 16 | 0x8000;
+	__asm__ volatile("pushl $0x3002; popfl; movl $1f, %%ecx; int $0x45; 1: movl %%ecx, %2; pushl $2; popfl" : "=&a"(words), "=&d"(flags), "=r"(next)
+			 : : "ecx", "memory");
+	print("16-bit gate: cs %x ip+%x flags %x\n", words >> 16, (next - words) & 0xffff, flags);
+	set_gate(0x45, 0x8e, KERNEL_CS);
+}
+
+/* Gates and frames are read and written by the processor itself: it, too, must notice that a page has become another. */
+void test_gates(void)
+{
+	enum { OTHER = TEST_PAGE + 0x2000 };
+
+	print("-- gates\n");
+	for (unsigned i = 0; i < 256; i++)
+		((volatile uint64_t *)TEST_PAGE)[i] = ((volatile uint64_t *)OTHER)[i] = idt[i];
+	((volatile uint8_t *)OTHER)[0x40 * 8 + 5] = 0x8e;
+	set_idt(TEST_PAGE);
+	TRY("gate absent", "int $0x40");
+	set_page(OTHER | 3);
+	TRY("gate there", "int $0x40");
+	page_table[1][(TEST_PAGE >> 12) - 1024] = TEST_PAGE | 3;
+	__asm__ volatile("mov %%cr3, %%eax; mov %%eax, %%cr3" : : : "eax", "memory");
+	TRY("gate absent", "int $0x40");
+	set_idt((uint32_t)idt);
+	TRY("stack there", "movl $0x600800, %%esp; int $3", );
+	set_page(0);
+	TRY("stack gone", "movl $77, %%eax; movl $0x600800, %%esp; int $3", );
+	__asm__ volatile("clts");
+	set_page(TEST_PAGE | 7);
+	test_small_gate();
+}
+
 /* --- the rest --------------------------------------------------------------------------------------------------------------- */
 
 static volatile uint32_t steps, step_dr6;
