@@ -18,9 +18,22 @@
 
 enum { BLOCK_HOST_MAX = 16384, BLOCK_NOTES_MAX = 16384, BLOCK_LINKS_MAX = 8 };
 
-static uint32_t hash_of(uint32_t physical)
+/*
+ * Both addresses count: programs load the same library at different ones, so that a page of it may have been translated for a hundred.
+ */
+static uint32_t mix(uint32_t eip, uint32_t physical)
 {
-	return (physical * 0x9e3779b1u) >> (32 - BLOCK_HASH_BITS);
+	return (physical * 0x9e3779b1u ^ (eip >> PAGE_SHIFT)) * 0x85ebca6bu;
+}
+
+static uint32_t *hash_head(const struct code_cache *cache, uint32_t eip, uint32_t physical)
+{
+	return &cache->hash[mix(eip, physical) >> (32 - BLOCK_HASH_BITS)];
+}
+
+static uint32_t *view_head(const struct code_cache *cache, uint32_t eip, uint32_t physical)
+{
+	return &cache->views[mix(eip, physical >> PAGE_SHIFT) >> (32 - BLOCK_VIEW_BITS)];
 }
 
 static void *reserve(size_t size)
@@ -74,8 +87,9 @@ int block_cache_create(struct cpu *cpu, size_t size, const char **error)
 	cache->links = reserve(cache->link_max * sizeof(struct link));
 	cache->notes = reserve(cache->notes_max);
 	cache->hash = reserve(sizeof(uint32_t) << BLOCK_HASH_BITS);
+	cache->views = reserve(sizeof(uint32_t) << BLOCK_VIEW_BITS);
 	cpu->frames = reserve(frame_count(cpu) * sizeof(struct frame));
-	if (!cache->blocks || !cache->links || !cache->notes || !cache->hash || !cpu->frames) {
+	if (!cache->blocks || !cache->links || !cache->notes || !cache->hash || !cache->views || !cpu->frames) {
 		*error = "no memory for translated code";
 		return -1;
 	}
@@ -100,6 +114,7 @@ void block_cache_destroy(struct cpu *cpu)
 	munmap(cache->links, cache->link_max * sizeof(struct link));
 	munmap(cache->notes, cache->notes_max);
 	munmap(cache->hash, sizeof(uint32_t) << BLOCK_HASH_BITS);
+	munmap(cache->views, sizeof(uint32_t) << BLOCK_VIEW_BITS);
 	munmap(cpu->frames, frame_count(cpu) * sizeof(struct frame));
 	munmap(cache, sizeof(*cache));
 	cpu->cache = NULL;
@@ -110,13 +125,18 @@ struct block *block_find(struct cpu *cpu, uint32_t eip, uint32_t physical, unsig
 	struct code_cache *cache = cpu->cache;
 	uint8_t wanted = block_key(cpu);
 
-	for (uint32_t i = cache->hash[hash_of(physical)]; i != BLOCK_NONE; i = cache->blocks[i].hash_next) {
+	for (uint32_t i = *hash_head(cache, eip, physical); i != BLOCK_NONE; i = cache->blocks[i].hash_next) {
 		struct block *b = &cache->blocks[i];
 
 		if (b->physical == physical && b->eip == eip && b->depth == depth && (b->flags & BLOCK_KEY) == wanted)
 			return b;
 	}
 	return NULL;
+}
+
+uint32_t block_view(const struct cpu *cpu, uint32_t eip, uint32_t physical)
+{
+	return *view_head(cpu->cache, eip, physical);
 }
 
 struct block *block_at(struct cpu *cpu, uint32_t host)
@@ -189,10 +209,11 @@ static void enter_frame(struct cpu *cpu, struct block *block, unsigned which, ui
 void block_insert(struct cpu *cpu, struct block *block)
 {
 	struct code_cache *cache = cpu->cache;
-	uint32_t *head = &cache->hash[hash_of(block->physical)];
+	uint32_t *head = hash_head(cache, block->eip, block->physical), *view = view_head(cache, block->eip, block->physical);
 
 	block->hash_next = *head;
-	*head = block_index(cache, block);
+	block->view_next = *view;
+	*head = *view = block_index(cache, block);
 	enter_frame(cpu, block, 0, block->physical >> PAGE_SHIFT);
 	if (block->second && block->second != block->physical >> PAGE_SHIFT)	/* one frame may follow itself */
 		enter_frame(cpu, block, 1, block->second);
@@ -243,11 +264,15 @@ void block_unchain(struct cpu *cpu, struct block *block)
 static void unhash(struct code_cache *cache, struct block *block)
 {
 	uint32_t self = block_index(cache, block);
-	uint32_t *at = &cache->hash[hash_of(block->physical)];
+	uint32_t *at = hash_head(cache, block->eip, block->physical);
 
 	while (*at != self)
 		at = &cache->blocks[*at].hash_next;
 	*at = block->hash_next;
+	at = view_head(cache, block->eip, block->physical);
+	while (*at != self)
+		at = &cache->blocks[*at].view_next;
+	*at = block->view_next;
 }
 
 /* Out of the list of its other frame, when it has two. */
@@ -378,6 +403,8 @@ void block_flush(struct cpu *cpu)
 	}
 	for (uint32_t i = 0; i < 1u << BLOCK_HASH_BITS; i++)
 		cache->hash[i] = BLOCK_NONE;
+	for (uint32_t i = 0; i < 1u << BLOCK_VIEW_BITS; i++)
+		cache->views[i] = BLOCK_NONE;
 	cache->used = cache->block_count = cache->link_count = cache->notes_used = 0;
 	cache->generation++;
 	cpu->stats.flushes++;

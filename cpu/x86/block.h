@@ -43,6 +43,7 @@ struct block {
 	uint32_t links;			/* its first link */
 	uint32_t incoming;		/* list of links that are chained to it: link.next */
 	uint32_t hash_next;
+	uint32_t view_next;		/* list of those that begin in the same page, at the same address: see block_view() */
 	uint32_t page_next[2];		/* lists of its first and second frame */
 	const struct point *points;
 	const uint8_t *source;		/* BLOCK_CHECKED: the bytes it was made from */
@@ -82,11 +83,12 @@ struct code_cache {
 	uint32_t link_count, link_max;
 	uint8_t *notes;			/* points, decoded instructions, sources */
 	uint32_t notes_used, notes_max;
-	uint32_t *hash;			/* by physical address */
+	uint32_t *hash;			/* by physical address and EIP */
+	uint32_t *views;		/* by page and the address at which it is mapped */
 	uint64_t generation;		/* times emptied */
 };
 
-enum { BLOCK_HASH_BITS = 15 };
+enum { BLOCK_HASH_BITS = 16, BLOCK_VIEW_BITS = 13 };
 
 int block_cache_create(struct cpu *cpu, size_t size, const char **error);
 void block_cache_destroy(struct cpu *cpu);
@@ -109,6 +111,11 @@ static inline uint8_t block_key(const struct cpu *cpu)
 
 /** block_find - the live block for code at @eip whose first byte is at guest-physical @physical, at a depth; or NULL. */
 struct block *block_find(struct cpu *cpu, uint32_t eip, uint32_t physical, unsigned depth);
+/**
+ * block_view - a list, through view_next, with all live blocks that begin in the page of @physical where it is mapped at that of @eip
+ * (and perhaps some others). BLOCK_NONE ends it. A library's page has as many such lists as there are addresses it was loaded at.
+ */
+uint32_t block_view(const struct cpu *cpu, uint32_t eip, uint32_t physical);
 /** block_at - the block whose host code contains @host, or NULL. */
 struct block *block_at(struct cpu *cpu, uint32_t host);
 /** block_point - index of the guest instruction that @host belongs to. */

@@ -64,11 +64,11 @@ static bool usable(struct cpu *cpu, struct block *block)
  */
 static void enter_page(struct cpu *cpu, uint32_t physical)
 {
-	for (uint32_t at = cpu->frames[physical >> PAGE_SHIFT].blocks; at != BLOCK_NONE;) {
-		const struct block *b = &cpu->cache->blocks[at >> 1];
+	for (uint32_t at = block_view(cpu, cpu->eip, physical); at != BLOCK_NONE; at = cpu->cache->blocks[at].view_next) {
+		const struct block *b = &cpu->cache->blocks[at];
 
-		at = b->page_next[at & 1];
-		if ((b->eip ^ cpu->eip) < PAGE_SIZE && !b->second && (b->flags & (BLOCK_CHECKED | BLOCK_KEY)) == block_key(cpu))
+		if ((b->eip ^ cpu->eip) < PAGE_SIZE && (b->physical ^ physical) < PAGE_SIZE && !b->second &&
+		    (b->flags & (BLOCK_CHECKED | BLOCK_KEY)) == block_key(cpu))
 			jump_enter(jump_table(cpu), b->eip, b->depth, b->host);
 	}
 }

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpu/x86/block.h"
 #include "cpu/x86/decode.h"
 #include "tests/oracle/compare.h"
 #include "tests/oracle/programs.h"
@@ -421,6 +422,34 @@ static void test_remapped_entry(void **state)
 		assert_stop(go(&in, &out));
 		assert_int_equal(out.gpr[R_EAX], 1 + i % 2);
 	}
+}
+
+/* A library's page is mapped at another address in each process: each has its own blocks, and finds them without passing all others. */
+static void test_page_at_many_addresses(void **state)
+{
+	static const uint8_t code[] = { 0xe8, 0, 0, 0, 0, 0x58, 0xcc };	/* call to the next; pop eax; int3 */
+	enum { FIRST = 64, COUNT = 900 };
+	struct state in, out;
+
+	write_ram(SPARE_FRAMES, code, sizeof(code));
+	for (int i = 0; i < 2 * COUNT; i++) {
+		uint32_t eip = CODE_BASE + (FIRST + i % COUNT) * 4096;
+		unsigned passed = 0, own = 0;
+
+		if (i < COUNT)
+			translated_map(&ours, eip, SPARE_FRAMES, PTE_ALL);
+		plain_state(&in, eip);
+		assert_stop(go(&in, &out));
+		assert_int_equal(out.gpr[R_EAX], eip + 5);
+		for (uint32_t at = block_view(ours.cpu, eip, SPARE_FRAMES); at != BLOCK_NONE; at = ours.cpu->cache->blocks[at].view_next) {
+			own += ours.cpu->cache->blocks[at].eip >> 12 == eip >> 12;
+			passed++;
+		}
+		assert_in_range(own, 1, 8);
+		assert_in_range(passed, 1, 64);
+	}
+	for (int i = 0; i < COUNT; i++)
+		translated_map(&ours, CODE_BASE + (FIRST + i) * 4096, 0, 0);
 }
 
 static void test_address_spaces(void **state)
@@ -836,6 +865,7 @@ static const struct CMUnitTest all_tests[] = {
 	TEST(test_straddling_instruction),
 	TEST(test_remapped_code),
 	TEST(test_remapped_entry),
+	TEST(test_page_at_many_addresses),
 	TEST(test_address_spaces),
 	TEST(test_string_resumes),
 	TEST(test_accessed_and_dirty),
