@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""peers.py BUILD [CASE...] - vhost-user against the programs of other people, and against being killed.
+
+Each case is one function; run one by naming it. A case that wants a program which is not there ends with status 77: skipped.
+"""
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+
+class Failure(Exception):
+    pass
+
+
+class Skip(Exception):
+    pass
+
+
+def need(program, package):
+    if not shutil.which(program):
+        raise Skip(f'no {program} here (package {package})')
+    return program
+
+
+def wait_for(what, condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise Failure(f'{what}: not within {seconds} s')
+        time.sleep(0.01)
+
+
+class Bench:
+    """A directory that goes away, and processes that go with it."""
+
+    def __init__(self, build):
+        self.kennel = os.path.join(os.path.abspath(build), 'kennel')
+        self.disk_client = os.path.join(os.path.abspath(build), 'tests/vhost/disk-client')
+        self.temporary = tempfile.TemporaryDirectory(prefix='kennel-vhost-')
+        self.processes = []
+
+    def close(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        self.temporary.cleanup()
+
+    def path(self, name):
+        return os.path.join(self.temporary.name, name)
+
+    def file(self, name, content=b'', size=None):
+        with open(self.path(name), 'wb') as file:
+            file.write(content)
+            if size is not None:
+                file.truncate(size)
+        return self.path(name)
+
+    def noise(self, name, mib):
+        return self.file(name, random.Random(name).randbytes(mib << 20))
+
+    def read(self, name):
+        with open(self.path(name), 'rb') as file:
+            return file.read()
+
+    def start(self, log, *command, **more):
+        with open(self.path(log), 'ab') as out:
+            process = subprocess.Popen(command, stdin=more.pop('stdin', subprocess.DEVNULL), stdout=out, stderr=out, **more)
+        process.log = log
+        self.processes.append(process)
+        return process
+
+    def log_of(self, process):
+        return self.read(process.log).decode(errors='replace')
+
+    def listening(self, process, socket):
+        """Wait until @process listens. Asking by connecting would count as a front end."""
+        def listens():
+            if process.poll() is not None:
+                raise Failure(f'{process.args[0]} ended with status {process.returncode}:\n{self.log_of(process)}')
+            with open('/proc/net/unix') as table:
+                return any(line.split()[3] == '00010000' and line.rstrip().endswith(' ' + socket) for line in table)
+        wait_for(f'{process.args[0]} listening', listens)
+        return process
+
+    def run(self, *command, status=0, timeout=60):
+        r = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors='replace', timeout=timeout)
+        if r.returncode != status:
+            raise Failure(f'{" ".join(command)}: status {r.returncode}, expected {status}\n{r.stdout}{r.stderr}')
+        return r
+
+    def disk(self, socket, *arguments, **more):
+        return self.run(self.disk_client, socket, *arguments, **more)
+
+    # --- peers ---
+
+    def storage_daemon(self, socket, image, writable=True):
+        process = self.start('storage-daemon.log', need('qemu-storage-daemon', 'qemu-system-common'),
+                             '--blockdev', f'driver=file,node-name=file,filename={image}',
+                             '--export', f'type=vhost-user-blk,id=disk,node-name=file,addr.type=unix,addr.path={socket},'
+                                         f'writable={"on" if writable else "off"}')
+        return self.listening(process, socket)
+
+
+def same(bench, a, b):
+    if bench.read(a) != bench.read(b):
+        raise Failure(f'{a} and {b} differ')
+
+
+# --- our driver, their device ---------------------------------------------------------------------------------------------
+
+
+def case_storage_daemon(bench):
+    """Our disk driver writes and reads a disk of qemu-storage-daemon's; the image has what was written, by cmp and by qemu-img."""
+    need('qemu-img', 'qemu-utils')
+    bench.noise('source', 16)
+    image, socket = bench.file('image', size=16 << 20), bench.path('socket')
+    daemon = bench.storage_daemon(socket, image)
+    if not re.match(r'sectors 32768, block size 512', bench.disk(socket, 'info').stdout):
+        raise Failure('the disk is not the one exported')
+    bench.disk(socket, 'load', bench.path('source'))
+    bench.disk(socket, 'dump', bench.path('back'))
+    same(bench, 'source', 'back')
+    daemon.terminate()
+    daemon.wait(10)
+    same(bench, 'source', 'image')
+    bench.run('qemu-img', 'compare', '-f', 'raw', '-F', 'raw', bench.path('source'), image)
+
+
+def case_storage_daemon_read_only(bench):
+    """A disk that may not be written to says so, and answers a write with an error; the connection goes on."""
+    image, socket = bench.noise('image', 1), bench.path('socket')
+    bench.storage_daemon(socket, image, writable=False)
+    if not bench.disk(socket, 'info').stdout.rstrip().endswith('read-only'):
+        raise Failure('not read-only')
+    if 'write: ' not in bench.disk(socket, 'load', image, status=1).stderr:
+        raise Failure('a write to a read-only disk went well')
+    bench.disk(socket, 'dump', bench.path('back'))
+    same(bench, 'image', 'back')
+
+
+def case_storage_daemon_killed(bench):
+    """Killed while 32 requests are under way, at random moments: the driver says so in one sentence, and the next one connects."""
+    image, socket = bench.noise('image', 4), bench.path('socket')
+    dice = random.Random(1)
+    for _ in range(10):
+        if os.path.exists(socket):
+            os.unlink(socket)
+        daemon = bench.storage_daemon(socket, image)
+        client = subprocess.Popen([bench.disk_client, socket, 'random', '20'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(dice.uniform(0, 0.3))
+        daemon.kill()
+        daemon.wait()
+        out, errors = client.communicate(timeout=10)
+        if client.returncode != 1 or out or not re.fullmatch(r'disk-client: .*; .*\n', errors):
+            raise Failure(f'status {client.returncode}: {out!r} {errors!r}')
+
+
+def main():
+    cases = {name.removeprefix('case_'): function for name, function in globals().items() if name.startswith('case_')}
+    if sys.argv[1:] == ['--list']:
+        return print('\n'.join(cases))
+    status = 0
+    for name in sys.argv[2:] or list(cases):
+        bench = Bench(sys.argv[1])
+        try:
+            cases[name](bench)
+        except Skip as skip:
+            print(f'skipped {name}: {skip}')
+            status = status or 77
+        except (Failure, subprocess.TimeoutExpired) as failure:
+            print(f'FAIL {name}: {failure}')
+            status = 1
+        else:
+            print(f'ok {name}')
+        finally:
+            bench.close()
+    return status
+
+
+if __name__ == '__main__':
+    sys.exit(main())
