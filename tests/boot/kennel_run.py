@@ -62,16 +62,23 @@ class Bench:
         base += ['-n', net] if net else []
         return base + [*options, kernel or self.pup, *(['--', *parameters] if parameters else [])]
 
-    def run(self, *options, run=None, typed=None, environment=None, **more):
-        """Run to the end. run: pup's commands; typed: bytes on standard input."""
+    def run(self, *options, run=None, typed=None, environment=None, started=None, before=None, **more):
+        """Run to the end. run: pup's commands; typed: bytes on standard input; started is told the process, before() runs in it."""
         parameters = list(more.pop('parameters', []))
         if run:
             parameters.append(f'run={run}')
         command = self.command(*options, parameters=parameters, **more)
-        start, before = time.monotonic(), os.times()
-        done = subprocess.run(command, input=typed if typed is not None else b'', capture_output=True, timeout=120,
-                              env={**os.environ, **(environment or {})}, check=False)
-        after = os.times()
-        cpu = after.children_user + after.children_system - before.children_user - before.children_system
-        return Outcome(command, done.returncode, done.stdout.decode(errors='replace').replace('\r', ''),
-                       done.stderr.decode(errors='replace').replace('\r', ''), time.monotonic() - start, cpu)
+        start, then = time.monotonic(), os.times()
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=before,
+                              env={**os.environ, **(environment or {})}) as process:
+            if started:
+                started(process)
+            try:
+                output, errors = process.communicate(typed if typed is not None else b'', timeout=more.get('timeout', 60) + 60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        now = os.times()
+        cpu = now.children_user + now.children_system - then.children_user - then.children_system
+        return Outcome(command, process.returncode, output.decode(errors='replace').replace('\r', ''),
+                       errors.decode(errors='replace').replace('\r', ''), time.monotonic() - start, cpu)

@@ -55,6 +55,8 @@ def options(cache):
                '--dry-run')
     image = f'{cache}/kennel/debian-bullseye-pae/root.ext4 of 800M'
     check('dry run', r.returncode == 0 and image in r.stdout and 'gcc make' in r.stdout, r)
+    r = kennel(cache, 'fetch', 'debian', '--no-root', '--dry-run')
+    check('dry run without a root', r.returncode == 0 and '686' in r.stdout and 'root.ext4' not in r.stdout, r)
     check('a dry run leaves nothing', not os.path.exists(cache + '/kennel'), os.listdir(cache))
 
 
