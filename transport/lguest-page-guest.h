@@ -28,7 +28,7 @@ struct lguest_bus {
 struct lguest_device {
 	struct virtio_device vdev;	/* for the driver */
 	struct lguest_bus *bus;
-	uint8_t *desc;			/* its descriptor, in our addresses */
+	struct page_desc desc;
 };
 
 /*

@@ -10,6 +10,7 @@
  * spins until it is printed, before it gets there.
  */
 #include <transport/lguest-page-host.h>
+#include <transport/page-bus.h>
 
 static uint8_t *page_at(const struct lguest_page *bus, const struct lguest_slot *slot, unsigned int offset)
 {
@@ -18,16 +19,7 @@ static uint8_t *page_at(const struct lguest_page *bus, const struct lguest_slot 
 
 static unsigned int features_at(const struct lguest_slot *slot)
 {
-	return LGUEST_DESC_HEADER + LGUEST_DESC_VQ * slot->num_vq;
-}
-
-static void zero_rings(const struct lguest_page *bus, const struct lguest_slot *slot)
-{
-	for (unsigned int i = 0; i < slot->num_vq; i++) {
-		uint64_t bytes = lguest_ring_bytes(slot->dev->queues[i].num_max);
-
-		virtio_zero(virtio_mem_at(bus->mem, slot->ring[i], bytes), (size_t)bytes);
-	}
+	return PAGE_DESC_HEADER + LGUEST_DESC_VQ * slot->num_vq;
 }
 
 static void write_config(const struct lguest_page *bus, const struct lguest_slot *slot)
@@ -39,13 +31,13 @@ static void write_config(const struct lguest_page *bus, const struct lguest_slot
 
 static void write_descriptor(const struct lguest_page *bus, const struct lguest_slot *slot)
 {
-	uint8_t *d = page_at(bus, slot, 0), *vq = d + LGUEST_DESC_HEADER;
+	uint8_t *d = page_at(bus, slot, 0), *vq = d + PAGE_DESC_HEADER;
 
 	virtio_zero(d, slot->length);
-	d[LGUEST_DESC_TYPE] = (uint8_t)slot->dev->id;
-	d[LGUEST_DESC_NUM_VQ] = slot->num_vq;
-	d[LGUEST_DESC_FEATURE_LEN] = LGUEST_FEATURE_LEN;
-	d[LGUEST_DESC_CONFIG_LEN] = slot->config_len;
+	d[PAGE_DESC_TYPE] = (uint8_t)slot->dev->id;
+	d[PAGE_DESC_NUM_VQ] = slot->num_vq;
+	d[PAGE_DESC_FEATURE_LEN] = LGUEST_FEATURE_LEN;
+	d[PAGE_DESC_CONFIG_LEN] = slot->config_len;
 	for (unsigned int i = 0; i < slot->num_vq; i++, vq += LGUEST_DESC_VQ) {
 		virtio_put16(false, vq + LGUEST_VQ_NUM, slot->dev->queues[i].num_max);
 		virtio_put16(false, vq + LGUEST_VQ_IRQ, (uint16_t)(slot->first_irq + i));
@@ -110,55 +102,37 @@ int lguest_page_init(struct lguest_page *bus, const struct virtio_mem *mem, uint
 	return 0;
 }
 
-/* Would @dev fit? NULL, or why not; on NULL the rings' places are in @slot. */
-static const char *place(const struct lguest_page *bus, const struct virtio_dev *dev, struct lguest_slot *slot)
+/* Find a place for @dev. NULL, or why there is none. */
+static const char *place(struct lguest_page *bus, const struct virtio_dev *dev, struct lguest_slot *slot)
 {
-	uint64_t ring = bus->next_ring;
-
 	if (bus->count == LGUEST_MAX_DEVICES)
 		return "an lguest guest takes at most 31 devices; leave some out";
 	if (bus->next_irq + dev->num_queues > LGUEST_MAX_IRQS)
 		return "an lguest guest has 31 device interrupts, one per queue, and they are used up; leave some devices out";
-	slot->length = (uint16_t)lguest_desc_bytes(dev->num_queues, LGUEST_FEATURE_LEN, (unsigned int)dev->config_len);
+	slot->length = (uint16_t)page_desc_bytes(LGUEST_DESC_VQ, dev->num_queues, LGUEST_FEATURE_LEN, (unsigned int)dev->config_len);
 	if (bus->used + slot->length > LGUEST_PAGE_SIZE)
 		return "the descriptions of all devices must fit into one page, and it is full; leave some devices out";
-	for (unsigned int i = 0; i < dev->num_queues; i++) {
-		slot->ring[i] = ring;
-		ring += lguest_ring_bytes(dev->queues[i].num_max);
-		if (ring > bus->limit)
-			return "no memory is left above the guest's RAM for the device's rings";
-	}
+	if (!page_rings_place(dev, &bus->next_ring, bus->limit, slot->ring))
+		return "no memory is left above the guest's RAM for the device's rings";
 	return NULL;
-}
-
-static bool addable(const struct virtio_dev *dev)
-{
-	if (!dev || !dev->ops || !dev->id || dev->id > 255 || dev->config_len > 255 || dev->num_queues >= LGUEST_MAX_IRQS)
-		return false;
-	for (unsigned int i = 0; i < dev->num_queues; i++)
-		if (!vring_size_valid(dev->queues[i].num_max))
-			return false;
-	return true;
 }
 
 int lguest_page_add(struct lguest_page *bus, struct virtio_dev *dev, const char **reason)
 {
 	struct lguest_slot slot = { .bus = bus, .dev = dev };
-	const char *why;
+	bool valid = page_device_valid(dev, LGUEST_MAX_IRQS - 1);
+	const char *why = valid ? place(bus, dev, &slot) : "this device cannot be described in an lguest page";
 
-	why = addable(dev) ? place(bus, dev, &slot) : "this device cannot be described in an lguest page";
 	if (reason)
 		*reason = why;
 	if (why)
-		return addable(dev) ? -VIRTIO_ENOSPC : -VIRTIO_EINVAL;
+		return valid ? -VIRTIO_ENOSPC : -VIRTIO_EINVAL;
 
 	slot.offset = (uint16_t)bus->used;
 	slot.num_vq = (uint8_t)dev->num_queues;
 	slot.config_len = (uint8_t)dev->config_len;
 	slot.first_irq = (uint8_t)bus->next_irq;
 	slot.offered = (uint32_t)dev->offered;
-	for (unsigned int i = 0; i < dev->num_queues; i++)
-		bus->next_ring = slot.ring[i] + lguest_ring_bytes(dev->queues[i].num_max);
 	bus->next_irq += dev->num_queues;
 	bus->used += slot.length;
 	bus->slot[bus->count] = slot;
@@ -169,7 +143,7 @@ int lguest_page_add(struct lguest_page *bus, struct virtio_dev *dev, const char 
 	dev->legacy_big_endian = false;
 	bus->count++;
 	virtio_dev_reset(dev);
-	zero_rings(bus, dev->transport_data);
+	page_rings_zero(bus->mem, dev, slot.ring);
 	write_descriptor(bus, dev->transport_data);
 	return 0;
 }
@@ -185,18 +159,7 @@ static void reset(struct lguest_page *bus, struct lguest_slot *slot)
 {
 	virtio_dev_reset(slot->dev);
 	virtio_zero(page_at(bus, slot, features_at(slot) + LGUEST_FEATURE_LEN), LGUEST_FEATURE_LEN);
-	zero_rings(bus, slot);
-}
-
-static void set_up_rings(struct lguest_slot *slot)
-{
-	for (unsigned int i = 0; i < slot->num_vq; i++) {
-		uint32_t num = slot->dev->queues[i].num_max;
-		uint64_t ring = slot->ring[i];
-
-		virtio_dev_set_queue(slot->dev, i, num, ring, ring + vring_desc_bytes(num),
-				     ring + vring_used_offset(num, VRING_LEGACY_ALIGN));
-	}
+	page_rings_zero(bus->mem, slot->dev, slot->ring);
 }
 
 /* The accepted features are final: begin. */
@@ -210,20 +173,19 @@ static void finalize(struct lguest_page *bus, struct lguest_slot *slot, uint8_t 
 		if (accepted == dev->features)
 			return;
 		virtio_dev_reset(dev);
-		zero_rings(bus, slot);
+		page_rings_zero(bus->mem, slot->dev, slot->ring);
 	}
 	dev->status = status;
 	if ((accepted & ~slot->offered) || virtio_dev_set_features(dev, accepted)) {
 		virtio_dev_break(dev, "the driver accepted features that the device does not offer together");
 		return;
 	}
-	set_up_rings(slot);
-	virtio_dev_start(dev);
+	page_rings_start(dev, slot->ring);
 }
 
 static void descriptor_event(struct lguest_page *bus, struct lguest_slot *slot)
 {
-	uint8_t status = *(const volatile uint8_t *)page_at(bus, slot, LGUEST_DESC_STATUS);
+	uint8_t status = *(const volatile uint8_t *)page_at(bus, slot, PAGE_DESC_STATUS);
 
 	if (!status) {
 		reset(bus, slot);
@@ -262,7 +224,7 @@ void lguest_page_restart(struct lguest_page *bus)
 	virtio_zero(virtio_mem_at(bus->mem, bus->top, LGUEST_PAGE_SIZE), LGUEST_PAGE_SIZE);
 	for (unsigned int i = 0; i < bus->count; i++) {
 		virtio_dev_reset(bus->slot[i].dev);
-		zero_rings(bus, &bus->slot[i]);
+		page_rings_zero(bus->mem, bus->slot[i].dev, bus->slot[i].ring);
 		write_descriptor(bus, &bus->slot[i]);
 	}
 }

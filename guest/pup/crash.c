@@ -143,11 +143,11 @@ static uint32_t find_ring(uint8_t type, unsigned int index, uint8_t **ring, unsi
 {
 	const uint8_t *desc = memory_map(machine.memory_end, PAGE_SIZE);
 
-	while (desc[LGUEST_DESC_TYPE] && desc[LGUEST_DESC_TYPE] != type)
-		desc += lguest_desc_bytes(desc[LGUEST_DESC_NUM_VQ], desc[LGUEST_DESC_FEATURE_LEN], desc[LGUEST_DESC_CONFIG_LEN]);
-	if (!desc[LGUEST_DESC_TYPE])
+	while (desc[PAGE_DESC_TYPE] && desc[PAGE_DESC_TYPE] != type)
+		desc += page_desc_bytes(LGUEST_DESC_VQ, desc[PAGE_DESC_NUM_VQ], desc[PAGE_DESC_FEATURE_LEN], desc[PAGE_DESC_CONFIG_LEN]);
+	if (!desc[PAGE_DESC_TYPE])
 		panic("crash: there is no such device");
-	desc += LGUEST_DESC_HEADER + index * LGUEST_DESC_VQ;
+	desc += PAGE_DESC_HEADER + index * LGUEST_DESC_VQ;
 	*num = desc[LGUEST_VQ_NUM] | desc[LGUEST_VQ_NUM + 1] << 8;
 	*ring = memory_map(*(const uint32_t *)(desc + LGUEST_VQ_PFN) << 12, *num * 16 + PAGE_SIZE);
 	return *(const uint32_t *)(desc + LGUEST_VQ_PFN) << 12;

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include <transport/page-bus.h>
+
 #include "../device/bed.h"
 #include "../virtio/fuzz.h"
 
@@ -114,7 +116,7 @@ static void poke(struct fuzz *f)
 		memory[BED_RAM + fuzz_u16(&f->in) % 4096] = fuzz_u8(&f->in);
 		break;
 	case 2:
-		memory[r->at + fuzz_u16(&f->in) % lguest_ring_bytes(r->num)] = fuzz_u8(&f->in);
+		memory[r->at + fuzz_u16(&f->in) % page_ring_bytes(r->num)] = fuzz_u8(&f->in);
 		break;
 	case 3:
 		store_desc(f, memory + r->at + 16 * (fuzz_u8(&f->in) & 15));
@@ -129,8 +131,8 @@ static void negotiate(struct fuzz *f)
 	uint8_t *d = f->bed->memory + BED_RAM + slot->offset, how = fuzz_u8(&f->in);
 	uint32_t features = how & 1 ? slot->offered & fuzz_u32(&f->in) : how & 2 ? slot->offered : fuzz_u32(&f->in);
 
-	d[LGUEST_DESC_STATUS] = how & 0x10 ? 0 : how & 0x20 ? 0x83 : 3;
-	virtio_put32(false, d + LGUEST_DESC_HEADER + LGUEST_DESC_VQ * slot->num_vq + 4, features);
+	d[PAGE_DESC_STATUS] = how & 0x10 ? 0 : how & 0x20 ? 0x83 : 3;
+	virtio_put32(false, d + PAGE_DESC_HEADER + LGUEST_DESC_VQ * slot->num_vq + 4, features);
 	lguest_page_notify(bus, BED_RAM + slot->offset);
 }
 

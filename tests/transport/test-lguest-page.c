@@ -177,7 +177,7 @@ static void ring_space_runs_out(void **state)
 static void accept(struct bed *bed, uint32_t features, uint8_t status)
 {
 	virtio_put32(false, page(bed) + ACCEPTED, features);
-	page(bed)[LGUEST_DESC_STATUS] = status;
+	page(bed)[PAGE_DESC_STATUS] = status;
 	assert_true(notify(bed, BED_RAM));
 }
 
@@ -206,10 +206,10 @@ static void live_before_driver_ok(void **state)
 	struct bed *bed = bed_with_console();
 	struct virtio_dev *dev = dev_of(bed, 0);
 
-	page(bed)[LGUEST_DESC_STATUS] = 0;
+	page(bed)[PAGE_DESC_STATUS] = 0;
 	assert_true(notify(bed, BED_RAM));
 	assert_false(dev->live);
-	page(bed)[LGUEST_DESC_STATUS] = 1;
+	page(bed)[PAGE_DESC_STATUS] = 1;
 	assert_false(dev->live);
 	accept(bed, (uint32_t)VIRTIO_F_EVENT_IDX, 3);
 	assert_true(dev->live);
@@ -318,17 +318,17 @@ static void page_is_not_believed(void **state)
 	data = bed_alloc(bed, 512);
 	assert_int_equal(virtio_block_probe(blk, &second->vdev), 0);
 	/* Everything but the second disk's own description is garbage now. */
-	memset(page(bed), 0xff, (size_t)(second->desc - first->desc));
+	memset(page(bed), 0xff, (size_t)(second->desc.at - first->desc.at));
 	assert_int_equal(virtio_block_read(blk, 0, data, 512), 0);
 	assert_int_equal(data[0], 0x22);
 	/* And now that too: more queues, longer maps, other rings. */
-	second->desc[LGUEST_DESC_NUM_VQ] = 255;
-	second->desc[LGUEST_DESC_FEATURE_LEN] = 255;
-	second->desc[LGUEST_DESC_CONFIG_LEN] = 255;
-	memset(second->desc + LGUEST_DESC_HEADER, 0xff, LGUEST_DESC_VQ);
+	second->desc.at[PAGE_DESC_NUM_VQ] = 255;
+	second->desc.at[PAGE_DESC_FEATURE_LEN] = 255;
+	second->desc.at[PAGE_DESC_CONFIG_LEN] = 255;
+	memset(second->desc.at + PAGE_DESC_HEADER, 0xff, LGUEST_DESC_VQ);
 	assert_int_equal(virtio_block_read(blk, 0, data, 512), 0);
-	second->desc[LGUEST_DESC_STATUS] = 0;
-	assert_true(notify(bed, BED_RAM + (uint64_t)(second->desc - page(bed))));
+	second->desc.at[PAGE_DESC_STATUS] = 0;
+	assert_true(notify(bed, BED_RAM + (uint64_t)(second->desc.at - page(bed))));
 	assert_false(dev_of(bed, 1)->live);
 	bed_destroy(bed);
 }
@@ -414,13 +414,13 @@ static void guest_end_bounds(void **state)
 	assert_int_equal(virtio_device_queue(vdev, 1, NULL, NULL, &vq), 0);
 	assert_int_equal(virtio_device_queue(vdev, 1, NULL, NULL, &vq), -VIRTIO_EBUSY);
 	/* A host that describes nonsense. */
-	virtio_put16(false, device->desc + 5, 33);
+	virtio_put16(false, device->desc.at + 5, 33);
 	assert_int_equal(virtio_device_queue(vdev, 0, NULL, NULL, &vq), -VIRTIO_EINVAL);
-	virtio_put16(false, device->desc + 5, 32);
-	virtio_put16(false, device->desc + 7, 32);
+	virtio_put16(false, device->desc.at + 5, 32);
+	virtio_put16(false, device->desc.at + 7, 32);
 	assert_int_equal(virtio_device_queue(vdev, 0, NULL, NULL, &vq), -VIRTIO_EINVAL);
-	virtio_put16(false, device->desc + 7, 1);
-	virtio_put32(false, device->desc + 9, 0x80000);
+	virtio_put16(false, device->desc.at + 7, 1);
+	virtio_put32(false, device->desc.at + 9, 0x80000);
 	assert_int_equal(virtio_device_queue(vdev, 0, NULL, NULL, &vq), -VIRTIO_EFAULT);
 	bed_destroy(bed);
 }
