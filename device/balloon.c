@@ -26,7 +26,7 @@ struct balloon_device {
 	struct vring_device queues[VIRTIO_BALLOON_QUEUES];
 	struct balloon_backend *backend;
 	bool have_stats;		/* the guest's buffer for statistics is here */
-	uint16_t stats_id;
+	uint32_t stats_id;
 	struct virtio_iov iov[QUEUE_SIZE];
 };
 

@@ -24,7 +24,7 @@ struct block_request {
 	struct block_device *blk;
 	struct block_request *next;	/* in the list of free ones */
 	unsigned int generation;	/* of the device when the request was made */
-	uint16_t id;			/* of the buffer */
+	uint32_t id;			/* of the buffer */
 	uint32_t writable;		/* bytes of it that the device writes, the status included */
 	uint8_t *status;		/* in guest memory */
 	struct virtio_iov iov[QUEUE_SIZE];

@@ -121,7 +121,7 @@ struct virtio_dev *console_device_create(struct console_backend *backend)
 	con->dev = (struct virtio_dev){
 		.ops = &console_ops,
 		.id = VIRTIO_ID_CONSOLE,
-		.offered = VIRTIO_DEV_RING_FEATURES | VIRTIO_CONSOLE_F_SIZE,
+		.offered = VIRTIO_DEV_RING_FEATURES | VIRTIO_F_IN_ORDER | VIRTIO_CONSOLE_F_SIZE,
 		.config_len = VIRTIO_CONSOLE_CFG_LEN,
 		.queues = con->queues,
 		.num_queues = 2,

@@ -31,7 +31,7 @@ struct net_device {
 	struct virtio_iov first_iov[QUEUE_SIZE];
 	/* The buffers that one received frame fills. */
 	struct {
-		uint16_t id;
+		uint32_t id;
 		uint32_t written;
 	} filled[QUEUE_SIZE];
 };
@@ -119,7 +119,7 @@ static void transmit(struct net_device *net)
 
 	while (virtio_dev_pop(&net->dev, TX, &buf, net->iov, QUEUE_SIZE) > 0) {
 		if (!send(net, &buf)) {
-			vring_device_unpop(vq);
+			vring_device_unpop(vq, buf.id);
 			net->blocked = true;
 			vring_device_notify(vq, false);
 			break;
@@ -216,7 +216,7 @@ enum verdict { TAKEN, DROPPED, NO_BUFFERS };
 static void put_back(struct net_device *net, unsigned int popped)
 {
 	while (popped--)
-		vring_device_unpop(&net->queues[RX]);
+		vring_device_unpop(&net->queues[RX], net->filled[popped].id);
 }
 
 /*
@@ -235,6 +235,7 @@ static enum verdict fill(struct net_device *net, struct source *src)
 			put_back(net, n);
 			return NO_BUFFERS;
 		}
+		net->filled[n].id = buf.id;
 		if (n == 0)
 			first = buf;
 		/* 5.1.6.3.1 asks the driver for room for a whole frame; without it, the frame is what goes. */
@@ -242,7 +243,6 @@ static enum verdict fill(struct net_device *net, struct source *src)
 			put_back(net, n + 1);
 			return DROPPED;
 		}
-		net->filled[n].id = buf.id;
 		net->filled[n].written = lay(src, buf.in, buf.in_count, n ? src->header_len : 0);
 		n++;
 	}
@@ -367,7 +367,7 @@ static const struct virtio_dev_ops net_ops = {
 
 static uint64_t offered(const struct net_backend *backend)
 {
-	uint64_t features = VIRTIO_DEV_RING_FEATURES | VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS;
+	uint64_t features = VIRTIO_DEV_RING_FEATURES | VIRTIO_F_IN_ORDER | VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS;
 
 	/* Merging pays when frames may be larger than a page; otherwise it only makes the header longer. */
 	if (backend->offload)

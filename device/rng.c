@@ -71,7 +71,7 @@ struct virtio_dev *rng_device_create(struct entropy_backend *backend)
 	rng->dev = (struct virtio_dev){
 		.ops = &rng_ops,
 		.id = VIRTIO_ID_RNG,
-		.offered = VIRTIO_DEV_RING_FEATURES,
+		.offered = VIRTIO_DEV_RING_FEATURES | VIRTIO_F_IN_ORDER,
 		.queues = &rng->queue,
 		.num_queues = 1,
 	};

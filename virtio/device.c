@@ -37,7 +37,7 @@ int virtio_dev_pop(struct virtio_dev *dev, unsigned int queue, struct vring_buff
 	return ret;
 }
 
-void virtio_dev_push(struct virtio_dev *dev, unsigned int queue, uint16_t id, uint32_t written)
+void virtio_dev_push(struct virtio_dev *dev, unsigned int queue, uint32_t id, uint32_t written)
 {
 	if (dev->live && !dev->broken)
 		vring_device_push(&dev->queues[queue], id, written);
@@ -80,6 +80,9 @@ int virtio_dev_set_features(struct virtio_dev *dev, uint64_t features)
 	/* 2.2.1: the driver MUST NOT accept a feature which the device did not offer. */
 	if (dev->live || (features & ~dev->offered))
 		return -VIRTIO_EINVAL;
+	/* 6.1: the packed ring came with virtio 1; there is no legacy form of it. */
+	if ((features & VIRTIO_F_RING_PACKED) && !(features & VIRTIO_F_VERSION_1))
+		return -VIRTIO_EINVAL;
 	dev->features = features;
 	/* 2.4.3, 6.3: a driver without VERSION_1 is a legacy one and speaks the guest's byte order. */
 	dev->big_endian = features & VIRTIO_F_VERSION_1 ? false : dev->legacy_big_endian;
@@ -101,6 +104,19 @@ int virtio_dev_set_queue(struct virtio_dev *dev, unsigned int queue, uint32_t nu
 	if (num > dev->queues[queue].num_max)
 		return -VIRTIO_EINVAL;
 	return vring_device_init(&dev->queues[queue], dev->mem, num, desc, avail, used, dev->features, dev->big_endian);
+}
+
+int virtio_dev_reset_queue(struct virtio_dev *dev, unsigned int queue)
+{
+	if (queue >= dev->num_queues)
+		return -VIRTIO_ENOENT;
+	/* 2.6.1: only after VIRTIO_F_RING_RESET was negotiated. */
+	if (!virtio_dev_has(dev, VIRTIO_F_RING_RESET))
+		return -VIRTIO_EOPNOTSUPP;
+	if (dev->ops->queue_reset)
+		dev->ops->queue_reset(dev, queue);
+	vring_device_reset(&dev->queues[queue]);
+	return 0;
 }
 
 void virtio_dev_start(struct virtio_dev *dev)
@@ -134,6 +150,11 @@ void virtio_dev_kick(struct virtio_dev *dev, unsigned int queue)
 {
 	if (dev->live && !dev->broken && queue < dev->num_queues && dev->ops->queue_notify)
 		dev->ops->queue_notify(dev, queue);
+}
+
+void virtio_dev_notified(struct virtio_dev *dev, uint32_t data)
+{
+	virtio_dev_kick(dev, data & 0xffff);
 }
 
 int virtio_dev_config_read(struct virtio_dev *dev, size_t offset, void *buf, size_t len)

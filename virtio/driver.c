@@ -27,7 +27,10 @@ int virtio_device_setup(struct virtio_device *vdev, uint64_t wanted)
 	add_status(vdev, VIRTIO_STATUS_ACKNOWLEDGE);
 	add_status(vdev, VIRTIO_STATUS_DRIVER);
 	/* Step 4: the common subset. */
-	vdev->features = vdev->bus->get_features(vdev) & (wanted | VRING_DRIVER_FEATURES);
+	vdev->features = vdev->bus->get_features(vdev) & (wanted | VRING_DRIVER_FEATURES | vdev->bus->helps);
+	/* 6.1: there is no legacy packed ring. */
+	if (!virtio_device_has(vdev, VIRTIO_F_VERSION_1))
+		vdev->features &= ~VIRTIO_F_RING_PACKED;
 	vdev->big_endian = virtio_device_has(vdev, VIRTIO_F_VERSION_1) ? false : vdev->legacy_big_endian;
 	ret = vdev->bus->finalize_features(vdev);
 	if (!ret)

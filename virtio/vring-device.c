@@ -1,30 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vring-device.c - the device's end of a split ring (virtio 1.2, 2.7).
- *
- * The driver is not trusted. It runs while we look, so whatever it may change is fetched once and then checked; nothing is believed
- * because we wrote it there earlier. A violation breaks the ring: it is not served until the device is reset, and nothing else happens.
- * Every walk is bounded by the size of the ring.
- *
- * Two pairs of indices move. The driver publishes avail.idx, we follow with last_avail; we publish used.idx, the driver follows. Both
- * are free-running 16-bit counters, so "how many" is a subtraction modulo 65536.
- *
- * The two places where an ordering is missed in practice:
- *
- *   flush()                              the driver's interrupts(on)
- *     store used.idx                       store used_event / avail.flags
- *     full fence                           full fence
- *     load used_event / avail.flags        load used.idx
- *
- *   pop() finding nothing, notify(on)    the driver's sync()
- *     store avail_event / used.flags       store avail.idx
- *     full fence                           full fence
- *     load avail.idx                       load avail_event / used.flags
- *
- * In each, at least one side sees the other's store: either no signal is needed or it is sent. Release and acquire would not do: they
- * do not order a store before a later load.
+ * vring-device.c - the device's end of a ring: what both layouts have in common. vring-device-split.c and vring-device-packed.c are the
+ * two (virtio 1.2, 2.7 and 2.8); the essay on what is believed and in which order things are done is in the former.
  */
-#include <virtio/vring-device.h>
+#include "vring-device-internal.h"
 
 #include "access.h"
 
@@ -34,31 +13,56 @@ void vring_device_break(struct vring_device *vq, const char *reason)
 		vq->broken = reason;
 }
 
+/* Bytes of the driver's and of the device's part. */
+static void part_sizes(uint32_t num, bool packed, size_t *avail, size_t *used)
+{
+	*avail = packed ? sizeof(uint32_t) : vring_avail_bytes(num);
+	*used = packed ? sizeof(uint32_t) : vring_used_bytes(num);
+}
+
 int vring_device_init(struct vring_device *vq, const struct virtio_mem *mem, uint32_t num, uint64_t desc, uint64_t avail, uint64_t used,
 		      uint64_t features, bool big)
 {
+	bool packed = features & VIRTIO_F_RING_PACKED;
+	unsigned int avail_mask = packed ? 3 : 1;
+	size_t avail_bytes, used_bytes;
 	void *d, *a, *u;
 
-	/* 2.7: the queue size is a power of two; alignments 16, 2 and 4. */
-	if (!vq || !mem || !vring_size_valid(num) || (desc & 15) || (avail & 1) || (used & 3))
+	if (!vq || !mem || !(packed ? vring_packed_size_valid(num) : vring_size_valid(num)))
 		return -VIRTIO_EINVAL;
+	/* 2.7, 2.8.11: alignments 16, 2 and 4; of a packed ring 16, 4 and 4. */
+	if ((desc & 15) || (avail & avail_mask) || (used & 3))
+		return -VIRTIO_EINVAL;
+	/* 6.1: a packed ring is never a legacy one, so it is little-endian. */
+	if (packed && !(features & VIRTIO_F_VERSION_1))
+		return -VIRTIO_EINVAL;
+	part_sizes(num, packed, &avail_bytes, &used_bytes);
 	d = virtio_mem_at(mem, desc, vring_desc_bytes(num));
-	a = virtio_mem_at(mem, avail, vring_avail_bytes(num));
-	u = virtio_mem_at(mem, used, vring_used_bytes(num));
+	a = virtio_mem_at(mem, avail, avail_bytes);
+	u = virtio_mem_at(mem, used, used_bytes);
 	if (!d || !a || !u)
 		return -VIRTIO_EFAULT;
-	if (((uintptr_t)d & 7) || ((uintptr_t)a & 1) || ((uintptr_t)u & 3))
+	if (((uintptr_t)d & 7) || ((uintptr_t)a & avail_mask) || ((uintptr_t)u & 3))
 		return -VIRTIO_EINVAL;
 
 	vring_device_reset(vq);
 	vq->desc = d;
 	vq->avail = a;
 	vq->used = u;
+	vq->desc_addr = desc;
+	vq->avail_addr = avail;
+	vq->used_addr = used;
 	vq->mem = mem;
 	vq->num = (uint16_t)num;
-	vq->swap = virtio_must_swap(big);
+	/* 2.8.1: wrap counters begin as 1. */
+	vq->avail_wrap = vq->used_wrap = vq->published_wrap = packed;
+	vq->swap = virtio_must_swap(big && !packed);
+	vq->packed = packed;
 	vq->event_idx = features & VIRTIO_F_EVENT_IDX;
 	vq->indirect = features & VIRTIO_F_INDIRECT_DESC;
+	vq->in_order = features & VIRTIO_F_IN_ORDER;
+	vq->read_only = true;
+	vq->event_shown = UINT32_MAX;
 	return 0;
 }
 
@@ -70,208 +74,137 @@ void vring_device_reset(struct vring_device *vq)
 	vq->num_max = num_max;
 }
 
-/* Look at the driver's index. True: there is something between last_avail and it. */
-static bool look(struct vring_device *vq)
+static bool usable(const struct vring_device *vq)
 {
-	/* acquire: pairs with the driver's release of avail.idx in sync(); entries and descriptors are read after it. */
-	uint16_t idx = ring_load16_acquire(&vq->avail->idx, vq->swap);
-
-	if ((uint16_t)(idx - vq->last_avail) > vq->num) {
-		vring_device_break(vq, "the available index ran ahead by more than the ring's size (virtio 1.2, 2.7.13.3)");
-		return false;
-	}
-	vq->seen_avail = idx;
-	return idx != vq->last_avail;
+	return vq->num && !vq->broken;
 }
 
-/* Ask for a kick; then look again, because a buffer may have come before the driver could see that we asked. */
-static bool arm(struct vring_device *vq)
-{
-	if (vq->event_idx)
-		ring_store16(ring_avail_event(vq->used, vq->num), vq->swap, vq->last_avail);
-	else
-		ring_store16(&vq->used->flags, vq->swap, 0);
-	/* full: pairs with the fence in the driver's sync(), see the essay. */
-	atomic_thread_fence(memory_order_seq_cst);
-	return look(vq);
-}
+/* --- pieces ------------------------------------------------------------------------------------------------------------ */
 
-bool vring_device_has_buffers(struct vring_device *vq)
-{
-	if (vq->broken || !vq->num)
-		return false;
-	return vq->last_avail != vq->seen_avail || look(vq);
-}
-
-bool vring_device_notify(struct vring_device *vq, bool on)
-{
-	if (vq->broken || !vq->num)
-		return false;
-	vq->quiet = !on;
-	if (on)
-		return arm(vq);
-	/* With event indices silence needs no word: avail_event stays behind, and the driver passes it once in 65536 buffers. */
-	if (!vq->event_idx)
-		ring_store16(&vq->used->flags, vq->swap, VRING_USED_NO_NOTIFY);
-	return false;
-}
-
-/* --- walking a chain -------------------------------------------------------------------------------------------------- */
-
-/* Where the walk is: in the ring's own table or in an indirect one. */
-struct walk {
-	const struct vring_desc *table;
-	uint32_t entries;
-	uint32_t at;
-	uint32_t steps;			/* descriptors seen, both tables */
-	bool in_table;
-};
-
-/* Enter the indirect table that @d refers to. NULL, or what is wrong with it. */
-static const char *enter_table(struct vring_device *vq, struct walk *w, const struct vring_desc *d)
-{
-	if (!vq->indirect)
-		return "an indirect descriptor, which was not negotiated (virtio 1.2, 2.7.5.3.1)";
-	if (w->in_table)
-		return "an indirect descriptor within an indirect table (virtio 1.2, 2.7.5.3.1)";
-	if (d->flags & VRING_DESC_NEXT)
-		return "an indirect descriptor that also continues (virtio 1.2, 2.7.5.3.1)";
-	if (!d->len || d->len % sizeof(struct vring_desc))
-		return "an indirect table whose length is not a multiple of 16";
-	/* 2.7.5.3.2: the WRITE flag of a descriptor that refers to a table is ignored. */
-	w->table = virtio_mem_at(vq->mem, d->addr, d->len);
-	if (!w->table)
-		return "an indirect table outside guest memory";
-	w->entries = d->len / sizeof(struct vring_desc);
-	w->at = 0;
-	w->in_table = true;
-	return NULL;
-}
-
-/* Add what @d describes to the buffer. NULL, or what is wrong with it. */
-static const char *add_piece(struct vring_device *vq, struct vring_buffer *buf, unsigned int max, const struct vring_desc *d)
+const char *vring_device_add_piece(struct vring_device *vq, struct vring_buffer *buf, unsigned int max, uint64_t addr, uint32_t len,
+				   bool writable)
 {
 	unsigned int count = buf->out_count + buf->in_count;
 	void *base;
 
-	if (!d->len)
+	if (!len)
 		return NULL;
-	if (!(d->flags & VRING_DESC_WRITE) && buf->in_count)
-		return "a readable descriptor behind a writable one (virtio 1.2, 2.7.4.2)";
-	if (buf->out_len + buf->in_len + d->len > UINT32_MAX)
+	if (!writable && buf->in_count)
+		return "a readable descriptor behind a writable one (virtio 1.2, 2.7.4.2, 2.8.17)";
+	if (buf->out_len + buf->in_len + len > UINT32_MAX)
 		return "a buffer of 4 GiB or more (virtio 1.2, 2.7.5.2)";
 	if (count == max)
 		return "a buffer of more pieces than the device takes";
-	base = virtio_mem_at(vq->mem, d->addr, d->len);
+	base = virtio_mem_at(vq->mem, addr, len);
 	if (!base)
 		return "a buffer outside guest memory";
-	buf->out[count] = (struct virtio_iov){ base, d->len };
-	if (d->flags & VRING_DESC_WRITE) {
+	buf->out[count] = (struct virtio_iov){ base, len };
+	if (writable) {
 		if (vq->mem->dirty)
-			vq->mem->dirty(vq->mem->opaque, d->addr, d->len);
+			vq->mem->dirty(vq->mem->opaque, addr, len);
 		buf->in_count++;
-		buf->in_len += d->len;
+		buf->in_len += len;
+		vq->read_only = false;
 	} else {
 		buf->out_count++;
-		buf->out_len += d->len;
+		buf->out_len += len;
 	}
 	return NULL;
 }
 
-/* Collect the chain that begins at @w. NULL, or what is wrong with it. */
-static const char *walk_chain(struct vring_device *vq, struct walk *w, struct vring_buffer *buf, unsigned int max)
+const void *vring_device_table(struct vring_device *vq, uint64_t addr, uint32_t len, uint32_t *entries, const char **wrong)
 {
-	for (;;) {
-		struct vring_desc d;
-		const char *wrong;
+	const void *table = NULL;
 
-		if (w->at >= w->entries)
-			return "a descriptor number outside its table";
-		/* 2.7.5.3.1: no chain is longer than the queue. Also what ends a loop (2.7.5.2). */
-		if (w->steps++ == vq->num)
-			return "a descriptor chain that loops, or is longer than the ring";
-		d = ring_load_desc(&w->table[w->at], vq->swap);
-		if (d.flags & VRING_DESC_INDIRECT) {
-			wrong = enter_table(vq, w, &d);
-			/* The descriptor that names the table is not part of the buffer. */
-			w->steps--;
-			if (wrong)
-				return wrong;
-			continue;
-		}
-		wrong = add_piece(vq, buf, max, &d);
-		if (wrong)
-			return wrong;
-		if (!(d.flags & VRING_DESC_NEXT))
-			return NULL;
-		w->at = d.next;
-	}
+	if (!vq->indirect)
+		*wrong = "an indirect descriptor, which was not negotiated (virtio 1.2, 2.7.5.3.1, 2.8.19)";
+	else if (!len || len % sizeof(struct vring_desc))
+		*wrong = "an indirect table whose length is not a multiple of 16";
+	else if (!(table = virtio_mem_at(vq->mem, addr, len)))
+		*wrong = "an indirect table outside guest memory";
+	*entries = len / sizeof(struct vring_desc);
+	return table;
 }
+
+/* --- what a device calls ------------------------------------------------------------------------------------------------ */
 
 int vring_device_pop(struct vring_device *vq, struct vring_buffer *buf, struct virtio_iov *iov, unsigned int max)
 {
-	struct walk w = { .table = vq->desc, .entries = vq->num };
-	const char *wrong;
-
 	if (vq->broken)
 		return -VIRTIO_EPROTO;
 	if (!vq->num)
 		return 0;
-	if (vq->last_avail == vq->seen_avail && !look(vq) && (vq->broken || vq->quiet || !arm(vq)))
-		return vq->broken ? -VIRTIO_EPROTO : 0;
-
-	*buf = (struct vring_buffer){ .out = iov };
-	w.at = buf->id = ring_load16(&vq->avail->ring[vq->last_avail & (vq->num - 1)], vq->swap);
-	if (vq->in_flight == vq->num)
-		wrong = "more buffers available than the ring has descriptors";
-	else
-		wrong = walk_chain(vq, &w, buf, max);
-	if (wrong) {
-		vring_device_break(vq, wrong);
-		return -VIRTIO_EPROTO;
-	}
-	buf->in = iov + buf->out_count;
-	vq->last_avail++;
-	vq->in_flight++;
-	return 1;
+	return vq->packed ? vring_packed_pop(vq, buf, iov, max) : vring_split_pop(vq, buf, iov, max);
 }
 
-void vring_device_unpop(struct vring_device *vq)
+void vring_device_unpop(struct vring_device *vq, uint32_t id)
 {
-	vq->last_avail--;
-	vq->in_flight--;
-}
-
-/* --- giving back ------------------------------------------------------------------------------------------------------ */
-
-void vring_device_push(struct vring_device *vq, uint16_t id, uint32_t written)
-{
-	if (vq->broken || !vq->num)
+	if (!usable(vq))
 		return;
-	ring_store_used(&vq->used->ring[vq->used_idx & (vq->num - 1)], vq->swap, id, written);
-	vq->used_idx++;
-	vq->in_flight--;
+	if (vq->packed)
+		vring_packed_unpop(vq, id);
+	else
+		vring_split_unpop(vq, id);
 }
 
-/* Does the driver want to hear that used.idx moved from @old to @now? */
-static bool wants_interrupt(struct vring_device *vq, uint16_t now, uint16_t old)
+bool vring_device_has_buffers(struct vring_device *vq)
 {
-	/* 2.7.7.2: with event indices the flag is ignored. */
-	if (vq->event_idx)
-		return vring_need_event(ring_load16(ring_used_event(vq->avail, vq->num), vq->swap), now, old);
-	return !(ring_load16(&vq->avail->flags, vq->swap) & VRING_AVAIL_NO_INTERRUPT);
+	if (!usable(vq))
+		return false;
+	return vq->packed ? vring_packed_has_buffers(vq) : vring_split_has_buffers(vq);
+}
+
+void vring_device_push(struct vring_device *vq, uint32_t id, uint32_t written)
+{
+	if (!usable(vq))
+		return;
+	if (vq->packed)
+		vring_packed_push(vq, id, written);
+	else
+		vring_split_push(vq, id, written);
 }
 
 bool vring_device_flush(struct vring_device *vq)
 {
-	uint16_t old = vq->used_published, now = vq->used_idx;
-
-	if (vq->broken || !vq->num || old == now)
+	if (!usable(vq) || !vq->unpublished)
 		return false;
-	/* release: pairs with the driver's acquire of used.idx in harvest(); entries and data are stored before it. */
-	ring_store16_release(&vq->used->idx, vq->swap, now);
-	vq->used_published = now;
-	/* full: pairs with the fence in the driver's interrupts(), see the essay. */
-	atomic_thread_fence(memory_order_seq_cst);
-	return wants_interrupt(vq, now, old);
+	return vq->packed ? vring_packed_flush(vq) : vring_split_flush(vq);
+}
+
+bool vring_device_notify(struct vring_device *vq, bool on)
+{
+	if (!usable(vq))
+		return false;
+	vq->quiet = !on;
+	return vq->packed ? vring_packed_notify(vq, on) : vring_split_notify(vq, on);
+}
+
+/* --- where it stands ---------------------------------------------------------------------------------------------------- */
+
+uint32_t vring_device_base(const struct vring_device *vq)
+{
+	if (!vq->packed)
+		return vq->last_avail;
+	return vq->last_avail | (vq->avail_wrap ? VRING_EVENT_WRAP : 0) |
+	       (uint32_t)(vq->used_idx | (vq->used_wrap ? VRING_EVENT_WRAP : 0)) << 16;
+}
+
+int vring_device_set_base(struct vring_device *vq, uint32_t base)
+{
+	uint16_t avail = base & (VRING_EVENT_WRAP - 1), used = (base >> 16) & (VRING_EVENT_WRAP - 1);
+
+	if (!vq || !vq->num)
+		return -VIRTIO_EINVAL;
+	if (!vq->packed) {
+		vq->last_avail = vq->seen_avail = (uint16_t)base;
+		vq->used_idx = vq->used_published = ring_load16(&vq->used->idx, vq->swap);
+		return 0;
+	}
+	if (avail >= vq->num || used >= vq->num)
+		return -VIRTIO_EINVAL;
+	vq->last_avail = avail;
+	vq->avail_wrap = base & VRING_EVENT_WRAP;
+	vq->used_idx = vq->used_published = used;
+	vq->used_wrap = vq->published_wrap = base >> 31;
+	return 0;
 }

@@ -27,6 +27,11 @@ struct virtio_dev_ops {
 	void (*start)(struct virtio_dev *dev);
 	/* Forget everything; touch no guest memory after returning. The rings are still there during the call, gone after it. */
 	void (*reset)(struct virtio_dev *dev);
+	/*
+	 * Forget queue @queue: as reset(), of one queue. A device that finishes buffers later, and offers VIRTIO_F_RING_RESET, needs it:
+	 * buffers that it holds must not be given back afterwards.
+	 */
+	void (*queue_reset)(struct virtio_dev *dev, unsigned int queue);
 	/* Fill @config (dev->config_len bytes, zeroed by the caller) with the config space, in byte order dev->big_endian. */
 	void (*config_get)(struct virtio_dev *dev, void *config);
 	/* The driver wrote [@offset, @offset + @len) of the config space; bounds are checked. */
@@ -71,8 +76,15 @@ struct virtio_dev {
 
 #define VIRTIO_CONFIG_MAX 256
 
-/* Feature bits every device of ours offers, because the ring does them. A transport masks what it cannot carry. */
-#define VIRTIO_DEV_RING_FEATURES (VIRTIO_F_ANY_LAYOUT | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1)
+/*
+ * Feature bits every device of ours offers, because the ring does them. A transport masks what it cannot carry. Not among them is
+ * VIRTIO_F_IN_ORDER: that is for a device to offer which gives its buffers back in the order in which it took them.
+ */
+#define VIRTIO_DEV_RING_FEATURES                                                                                                       \
+	(VIRTIO_F_ANY_LAYOUT | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 | VIRTIO_F_RING_PACKED)
+
+/* And what a transport may add, if it can: a kick with data goes to virtio_dev_notified(), the reset of a queue to virtio_dev_reset_queue(). */
+#define VIRTIO_DEV_BUS_FEATURES (VIRTIO_F_NOTIFICATION_DATA | VIRTIO_F_RING_RESET)
 
 /* --- for devices ------------------------------------------------------------------------------------------------------ */
 
@@ -88,7 +100,7 @@ static inline bool virtio_dev_has(const struct virtio_dev *dev, uint64_t feature
 int virtio_dev_pop(struct virtio_dev *dev, unsigned int queue, struct vring_buffer *buf, struct virtio_iov *iov, unsigned int max);
 
 /* Give a buffer back with @written bytes stored in it; shown to the driver by virtio_dev_flush(). */
-void virtio_dev_push(struct virtio_dev *dev, unsigned int queue, uint16_t id, uint32_t written);
+void virtio_dev_push(struct virtio_dev *dev, unsigned int queue, uint32_t id, uint32_t written);
 
 /* Show the driver what was pushed, and interrupt it if it wants that. Once per batch. */
 void virtio_dev_flush(struct virtio_dev *dev, unsigned int queue);
@@ -113,6 +125,12 @@ int virtio_dev_set_features(struct virtio_dev *dev, uint64_t features);
 /* Set up ring @queue with the negotiated features. Errors of vring_device_init(), or -VIRTIO_ENOENT. */
 int virtio_dev_set_queue(struct virtio_dev *dev, unsigned int queue, uint32_t num, uint64_t desc, uint64_t avail, uint64_t used);
 
+/*
+ * Reset one queue (virtio 1.2, 2.6.1), after VIRTIO_F_RING_RESET: its memory is not touched after return, until it is set up again.
+ * 0, -VIRTIO_ENOENT, or -VIRTIO_EOPNOTSUPP: not negotiated.
+ */
+int virtio_dev_reset_queue(struct virtio_dev *dev, unsigned int queue);
+
 /* Queues are set up, serve them. */
 void virtio_dev_start(struct virtio_dev *dev);
 
@@ -124,6 +142,12 @@ uint8_t virtio_dev_set_status(struct virtio_dev *dev, uint8_t status);
 
 /* The driver kicked @queue. Unknown queues and devices that are not live are ignored. */
 void virtio_dev_kick(struct virtio_dev *dev, unsigned int queue);
+
+/*
+ * The driver kicked with VIRTIO_F_NOTIFICATION_DATA (2.9): @data has the queue in its lower half. What it says of the ring's state is only
+ * a hint, and the ring itself is looked at.
+ */
+void virtio_dev_notified(struct virtio_dev *dev, uint32_t data);
 
 /* Config space access, bounds checked: -VIRTIO_ERANGE outside. */
 int virtio_dev_config_read(struct virtio_dev *dev, size_t offset, void *buf, size_t len);

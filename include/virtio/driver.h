@@ -12,7 +12,7 @@
  *
  * One caller at a time per device: a kernel whose interrupts harvest keeps them off around other calls, and wait() turns them on.
  *
- *	driver (virtio/driver/) --> struct virtio_ops   how buffers travel: a ring in memory (vring-driver), or a stream (later)
+ *	driver (virtio/driver/) --> struct virtio_ops   how buffers travel: a ring in memory (vring-driver), or a stream
  *	                        --> struct virtio_bus   how the device is found, configured and kicked (transport/)
  *	                        --> struct virtio_platform   memory and waiting, from whoever hosts the driver
  */
@@ -60,7 +60,8 @@ struct virtio_ops {
 	/*
 	 * Take a buffer back: on return the other end reads (writes) it no longer and *used is set. A buffer that is done or not yet
 	 * synced goes quietly; one that the other end holds can only be wrested from it by resetting the device, which cancels
-	 * everything else under way and leaves the device to be set up again (operations return -VIRTIO_ENODEV until then).
+	 * everything else under way and leaves the device to be set up again (operations return -VIRTIO_ENODEV until then). In a ring
+	 * that keeps an order (packed, or VIRTIO_F_IN_ORDER) the same is true of a buffer behind which others were added.
 	 */
 	void (*detach_outbuf)(struct virtio_queue *vq, long id);
 	void (*detach_inbuf)(struct virtio_queue *vq, long id);
@@ -93,6 +94,8 @@ struct virtio_queue {
 	/* Called after an interrupt, buffers already harvested. May be NULL. */
 	void (*callback)(struct virtio_queue *vq);
 	void *data;			/* the driver's */
+	bool polled;			/* the driver's: the other end looks by itself; sync() never kicks, and saves a fence */
+	uint32_t notify_data;		/* during notify(): what VIRTIO_F_NOTIFICATION_DATA sends (2.9) */
 	uint64_t handle;		/* the bus's: what notify() tells the other end */
 	uint32_t irq;			/* the bus's, if it has such */
 };
@@ -128,6 +131,8 @@ struct virtio_bus {
 	void (*delete_queue)(struct virtio_queue *vq);
 	/* Kick the other end. */
 	void (*notify)(struct virtio_queue *vq);
+	/* Of the features that need the bus's help, those that it helps with: VIRTIO_F_NOTIFICATION_DATA. */
+	uint64_t helps;
 };
 
 /* A device, as its driver sees it. The bus fills in everything above @features. */

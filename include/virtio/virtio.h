@@ -60,7 +60,8 @@
 #define VIRTIO_F_ACCESS_PLATFORM	VIRTIO_BIT(33)
 #define VIRTIO_F_RING_PACKED		VIRTIO_BIT(34)
 #define VIRTIO_F_IN_ORDER		VIRTIO_BIT(35)
-#define VIRTIO_F_RING_RESET		VIRTIO_BIT(40)
+#define VIRTIO_F_NOTIFICATION_DATA	VIRTIO_BIT(38)	/* a kick says how far the ring was filled */
+#define VIRTIO_F_RING_RESET		VIRTIO_BIT(40)	/* one queue can be reset */
 
 /* --- pieces of a buffer ----------------------------------------------------------------------------------------------- */
 

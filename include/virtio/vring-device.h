@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vring-device.h - the device's end of one split ring: buffers in, used lengths out.
+ * vring-device.h - the device's end of one ring, split or packed: buffers in, used lengths out.
  *
  *	while (vring_device_pop(vq, &buf, iov, max) > 0) {
  *		... read buf.out[0 .. out_count), fill buf.in[0 .. in_count) ...
@@ -19,24 +19,48 @@
 #include <virtio/vring.h>
 
 struct vring_device {
-	/* The ring, in our addresses; the parts may lie anywhere (virtio 1.2, 2.7). */
-	struct vring_desc *desc;
-	struct vring_avail *avail;
-	struct vring_used *used;
+	/* The ring, in our addresses; the parts may lie anywhere (virtio 1.2, 2.7 and 2.8). */
+	union {
+		struct vring_desc *desc;
+		struct vring_packed_desc *ring;
+	};
+	union {
+		struct vring_avail *avail;
+		uint32_t *driver_event;
+	};
+	union {
+		struct vring_used *used;
+		uint32_t *device_event;
+	};
 	const struct virtio_mem *mem;
+	uint64_t desc_addr, avail_addr, used_addr;	/* guest-physical: where the driver put them */
 
-	uint16_t num;			/* entries, a power of two; 0 = not set up */
+	uint16_t num;			/* entries, a power of two if split; 0 = not set up */
 	uint16_t num_max;		/* what the device would like */
-	uint16_t last_avail;		/* next entry of the available ring to take, free running */
-	uint16_t seen_avail;		/* the driver's index when last looked at */
-	uint16_t used_idx;		/* next entry of the used ring to write, free running */
-	uint16_t used_published;	/* what the driver has been shown */
-	uint16_t in_flight;		/* buffers popped and not yet pushed */
+
+	/*
+	 * Split: free-running counters, of which the ring's size cuts off the top. Packed: offsets into the ring, each with the wrap
+	 * counter of its lap.
+	 */
+	uint16_t last_avail;		/* next entry to take */
+	uint16_t seen_avail;		/* split: the driver's index when last looked at */
+	uint16_t used_idx;		/* next entry to give back */
+	uint16_t used_published;	/* first entry given back that the driver has not been shown */
+	bool avail_wrap, used_wrap, published_wrap;
+
+	uint16_t in_flight;		/* popped and not yet pushed: buffers if split, descriptors if packed */
+	uint16_t unpublished;		/* pushed and not yet flushed, in the same unit */
+	struct vring_used_elem held;	/* what the entry at used_published will say: packed, or in order */
+	uint32_t event_shown;		/* packed: our event structure, as last written; not a possible one before */
 
 	bool swap;			/* the ring's byte order is not ours */
+	bool packed;			/* VIRTIO_F_RING_PACKED was negotiated */
 	bool event_idx;			/* VIRTIO_F_EVENT_IDX was negotiated */
 	bool indirect;			/* VIRTIO_F_INDIRECT_DESC was negotiated */
+	bool in_order;			/* VIRTIO_F_IN_ORDER was negotiated */
+	bool read_only;			/* no buffer so far had a piece for us to write */
 	bool quiet;			/* we asked not to be kicked */
+	bool polled;			/* set by who knows that the driver polls: flush() then never wants an interrupt, and saves a fence */
 
 	const char *broken;		/* why the ring is no longer served; NULL = it is fine */
 };
@@ -47,15 +71,17 @@ struct vring_buffer {
 	struct virtio_iov *in;		/* pieces the device writes, in order; directly behind @out in the same array */
 	uint16_t out_count;
 	uint16_t in_count;
-	uint16_t id;			/* for push() */
+	uint32_t id;			/* for push(); all 32 bits */
 	uint64_t out_len;		/* bytes, all pieces together; below 2^32 both together (virtio 1.2, 2.7.5.2) */
 	uint64_t in_len;
 };
 
 /*
- * Set a ring up at three guest-physical addresses; all indices start at 0. @features: the negotiated set (bits 28 and 29 matter).
- * @big: the ring's byte order. @mem must outlive the ring. The ring's own memory is translated once, here.
- * 0, -VIRTIO_EINVAL (@num not a power of two up to 32768, misaligned), -VIRTIO_EFAULT (not guest memory).
+ * Set a ring up at three guest-physical addresses: descriptors, the driver's part, the device's; all indices start at 0. @features: the
+ * negotiated set, which decides among other things whether the ring is packed. @big: a split ring's byte order. @mem must outlive the
+ * ring. The ring's own memory is translated once, here.
+ * 0; -VIRTIO_EINVAL: null, @num above 32768, zero, or of a split ring not a power of two; misaligned; a packed ring without VERSION_1;
+ * -VIRTIO_EFAULT: not guest memory. After an error the ring is as it was.
  */
 int vring_device_init(struct vring_device *vq, const struct virtio_mem *mem, uint32_t num, uint64_t desc, uint64_t avail, uint64_t used,
 		      uint64_t features, bool big);
@@ -71,16 +97,17 @@ void vring_device_reset(struct vring_device *vq);
 int vring_device_pop(struct vring_device *vq, struct vring_buffer *buf, struct virtio_iov *iov, unsigned int max);
 
 /* Put back the buffer popped last, unprocessed: the next pop() returns it again. Several are put back in reverse order. */
-void vring_device_unpop(struct vring_device *vq);
+void vring_device_unpop(struct vring_device *vq, uint32_t id);
 
 /* Is anything there to pop? Looks at the driver's index, takes nothing. */
 bool vring_device_has_buffers(struct vring_device *vq);
 
 /*
- * Give a buffer back. @written: bytes stored into its writable pieces, from their start (virtio 1.2, 2.7.8.2).
- * The driver sees it at the next flush(): call that once per batch.
+ * Give a buffer back. @id: as pop() gave it. @written: bytes stored into its writable pieces, from their start (virtio 1.2, 2.7.8.2).
+ * The driver sees it at the next flush(): call that once per batch. After VIRTIO_F_IN_ORDER, which only a device offers that does so,
+ * buffers must be given back in the order in which they were popped.
  */
-void vring_device_push(struct vring_device *vq, uint16_t id, uint32_t written);
+void vring_device_push(struct vring_device *vq, uint32_t id, uint32_t written);
 
 /* Show the driver everything pushed. True: it wants an interrupt (virtio 1.2, 2.7.7). */
 bool vring_device_flush(struct vring_device *vq);
@@ -90,6 +117,18 @@ bool vring_device_flush(struct vring_device *vq);
  * for them: go on popping. A kick may come even when off.
  */
 bool vring_device_notify(struct vring_device *vq, bool on);
+
+/*
+ * Where the ring stands, in the form of vhost's VRING_BASE messages, when no buffer is in flight: of a split ring last_avail; of a packed
+ * one last_avail and its wrap counter (bit 15) in the lower half, used_idx and its wrap counter in the upper.
+ */
+uint32_t vring_device_base(const struct vring_device *vq);
+
+/*
+ * Go on at @base in a ring that was just set up; of a split ring the other index is read from the ring. 0, or -VIRTIO_EINVAL: null, not
+ * set up, or an offset outside a packed ring.
+ */
+int vring_device_set_base(struct vring_device *vq, uint32_t base);
 
 /* Mark the ring broken; @reason must be a string that lives on. The first reason is kept. */
 void vring_device_break(struct vring_device *vq, const char *reason);

@@ -294,7 +294,7 @@ static void features_in_halves(void **state)
 	assert_int_equal(in(f, feature, 4), (uint32_t)f->dev->offered);
 	out(f, select, 4, 1);
 	assert_int_equal(in(f, select, 4), 1);
-	assert_int_equal(in(f, feature, 4), 1);
+	assert_int_equal(in(f, feature, 4), f->dev->offered >> 32);
 	out(f, select, 4, 2);
 	assert_int_equal(in(f, feature, 4), 0);
 	out(f, select, 4, 0x80000000u);
@@ -302,9 +302,9 @@ static void features_in_halves(void **state)
 	/* Read-only. */
 	out(f, select, 4, 1);
 	out(f, feature, 4, 0xffffffff);
-	assert_int_equal(in(f, feature, 4), 1);
+	assert_int_equal(in(f, feature, 4), f->dev->offered >> 32);
 	/* 2.2.1: what is not offered here. */
-	assert_int_equal(f->dev->offered & (VIRTIO_F_RING_RESET | VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER), 0);
+	assert_int_equal(f->dev->offered & VIRTIO_F_RING_RESET, 0);
 	/* What the driver wrote reads back, half by half. */
 	accept(f, UINT64_C(0x1234567800000001));
 	assert_int_equal(in(f, f->common + VIRTIO_PCI_DRIVER_FEATURE, 4), 0x12345678);
@@ -325,7 +325,7 @@ static void features_refused(void **state)
 	set_status(f, 11);
 	assert_int_equal(status(f), 3);
 	/* Something that was not offered. */
-	accept(f, VIRTIO_F_VERSION_1 | VIRTIO_F_RING_PACKED);
+	accept(f, VIRTIO_F_VERSION_1 | VIRTIO_BIT(62));
 	set_status(f, 11);
 	assert_int_equal(status(f), 3);
 	/* And the driver may think again. */

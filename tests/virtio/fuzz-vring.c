@@ -22,7 +22,7 @@ struct fuzz {
 	struct fuzz_input in;
 	unsigned int num;
 	bool big;
-	uint16_t held[MAX];
+	uint32_t held[MAX];
 	unsigned int held_count;
 };
 
@@ -95,8 +95,7 @@ static void device_step(struct fuzz *f, uint8_t op)
 		break;
 	case 7:
 		if (f->held_count && !(op & 0xf8)) {
-			vring_device_unpop(&f->vq);
-			f->held_count--;
+			vring_device_unpop(&f->vq, f->held[--f->held_count]);
 		}
 	}
 }

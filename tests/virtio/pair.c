@@ -70,7 +70,7 @@ struct pair *pair_create(uint32_t num, uint64_t features, bool big, unsigned int
 		.driver = pair,
 	};
 	desc = pair_alloc(pair, vring_desc_bytes(num), 16);
-	avail = pair_alloc(pair, vring_avail_bytes(num), 2);
+	avail = pair_alloc(pair, vring_avail_bytes(num), 4);
 	used = pair_alloc(pair, vring_used_bytes(num), 4);
 	pair->desc = pair_address(pair, desc);
 	pair->avail = pair_address(pair, avail);

@@ -154,12 +154,19 @@ static void run_race(uint32_t num, uint64_t features, bool toggle)
 
 static void no_signal_is_lost(void **state)
 {
+	static const uint64_t packed = VIRTIO_F_RING_PACKED | VIRTIO_F_VERSION_1;
+
 	run_race(1, 0, false);
 	run_race(1, VIRTIO_F_EVENT_IDX, false);
 	run_race(4, 0, true);
 	run_race(4, VIRTIO_F_EVENT_IDX, true);
 	run_race(64, 0, false);
 	run_race(64, VIRTIO_F_EVENT_IDX, false);
+	run_race(64, VIRTIO_F_EVENT_IDX | VIRTIO_F_IN_ORDER, false);
+	run_race(3, packed, true);
+	run_race(3, packed | VIRTIO_F_EVENT_IDX, true);
+	run_race(64, packed | VIRTIO_F_EVENT_IDX, false);
+	run_race(64, packed | VIRTIO_F_EVENT_IDX | VIRTIO_F_IN_ORDER, false);
 }
 
 /* --- memory that changes under the reader ------------------------------------------------------------------------------ */

@@ -12,6 +12,8 @@
 
 #define EVENT	 VIRTIO_F_EVENT_IDX
 #define INDIRECT VIRTIO_F_INDIRECT_DESC
+#define IN_ORDER VIRTIO_F_IN_ORDER
+#define PACKED	 (VIRTIO_F_RING_PACKED | VIRTIO_F_VERSION_1)
 
 static uint32_t seed = 1;
 
@@ -21,11 +23,19 @@ static uint32_t rnd(uint32_t below)
 	return (seed >> 8) % below;
 }
 
+static void in_each_layout(void (*run)(uint64_t features))
+{
+	static const uint64_t layouts[] = { 0, EVENT, IN_ORDER, PACKED, PACKED | EVENT, PACKED | IN_ORDER };
+
+	for (unsigned int i = 0; i < sizeof(layouts) / sizeof(*layouts); i++)
+		run(layouts[i]);
+}
+
 /* --- one buffer -------------------------------------------------------------------------------------------------------- */
 
-static void request_and_answer(void **state)
+static void run_request_and_answer(uint64_t features)
 {
-	struct pair *p = pair_create(8, 0, false, 0);
+	struct pair *p = pair_create(8, features, false, 0);
 	char *m = pair_alloc(p, 64, 1);
 	struct virtio_iov sg[3] = { { m, 5 }, { m + 16, 4 }, { m + 32, 8 } }, iov[8];
 	struct vring_buffer buf;
@@ -58,10 +68,15 @@ static void request_and_answer(void **state)
 	pair_destroy(p);
 }
 
-/* An outbuf reports what was sent, whatever the device says; an inbuf never reports more than there was room for. */
-static void lengths(void **state)
+static void request_and_answer(void **state)
 {
-	struct pair *p = pair_create(8, 0, false, 0);
+	in_each_layout(run_request_and_answer);
+}
+
+/* An outbuf reports what was sent, whatever the device says; an inbuf never reports more than there was room for. */
+static void run_lengths(uint64_t features)
+{
+	struct pair *p = pair_create(8, features, false, 0);
 	char *m = pair_alloc(p, 64, 1);
 	struct virtio_iov sg = { m, 40 }, iov[8];
 	struct vring_buffer buf;
@@ -79,6 +94,11 @@ static void lengths(void **state)
 	assert_int_equal(sent, 40);
 	assert_int_equal(received, 40);
 	pair_destroy(p);
+}
+
+static void lengths(void **state)
+{
+	in_each_layout(run_lengths);
 }
 
 static void bad_arguments(void **state)
@@ -144,13 +164,12 @@ struct model {
 		bool live;
 	} record[MAX_LIVE];
 	struct {
-		uint32_t seq, written;
-		uint16_t id;
-	} held[MAX_LIVE];
+		uint32_t seq, written, id;
+	} held[MAX_LIVE + 1];
 	unsigned int held_count;
 	uint32_t added, finished;
 	uint8_t *data;			/* [MAX_LIVE][MAX_PIECES * 16] */
-	unsigned int interrupts;
+	bool only_out;
 };
 
 static uint8_t pattern(uint32_t seq, uint32_t byte)
@@ -163,7 +182,7 @@ static bool model_add(struct model *m)
 {
 	struct record *r = &m->record[m->added % MAX_LIVE];
 	uint8_t *at = m->data + (size_t)(m->added % MAX_LIVE) * MAX_PIECES * 16;
-	unsigned int out = 1 + rnd(2), in = rnd(3), n = 0;
+	unsigned int out = 1 + rnd(2), in = m->only_out ? 0 : rnd(3), n = 0;
 	struct virtio_iov sg[MAX_PIECES];
 	long ret;
 
@@ -222,16 +241,16 @@ static bool model_pop(struct model *m)
 	return true;
 }
 
-/* The device gives back any of the buffers it holds. */
+/* The device gives back any of the buffers it holds, or in order the oldest. */
 static void model_push(struct model *m)
 {
 	unsigned int i;
 
 	if (!m->held_count)
 		return;
-	i = rnd(m->held_count);
+	i = m->p->dev.in_order ? 0 : rnd(m->held_count);
 	vring_device_push(&m->p->dev, m->held[i].id, m->held[i].written);
-	m->held[i] = m->held[--m->held_count];
+	memmove(&m->held[i], &m->held[i + 1], (--m->held_count - i) * sizeof(m->held[0]));
 }
 
 /* The driver collects and checks. */
@@ -252,10 +271,11 @@ static void model_harvest(struct model *m)
 	m->finished += seen;
 }
 
-static void run_model(uint32_t num, uint64_t features, bool big, uint32_t buffers)
+static void run_model(uint32_t num, uint64_t features, bool big, bool only_out, uint32_t buffers)
 {
 	struct model *m = calloc(1, sizeof(*m));
 
+	m->only_out = only_out;
 	m->p = pair_create(num, features, big, features & INDIRECT ? 4 : 0);
 	m->data = pair_alloc(m->p, MAX_LIVE * MAX_PIECES * 16, 16);
 	while (m->finished < buffers) {
@@ -287,12 +307,35 @@ static void everything_arrives(void **state)
 	for (unsigned int s = 0; s < 4; s++)
 		for (unsigned int f = 0; f < 4; f++)
 			for (int big = 0; big < 2; big++)
-				run_model(sizes[s], features[f], big, 70000);
+				run_model(sizes[s], features[f], big, false, 70000);
 }
 
-static void full(void **state)
+/* A packed ring's size need not be a power of two, and its laps are as long. */
+static void everything_arrives_packed(void **state)
 {
-	struct pair *p = pair_create(4, 0, false, 0);
+	static const uint32_t sizes[] = { 1, 2, 3, 7, 256 };
+	static const uint64_t features[] = { 0, EVENT, INDIRECT, EVENT | INDIRECT };
+
+	for (unsigned int s = 0; s < 5; s++)
+		for (unsigned int f = 0; f < 4; f++)
+			run_model(sizes[s], PACKED | features[f], false, false, 70000);
+}
+
+/* With nothing to write a batch is one used entry; otherwise each buffer has its own. */
+static void everything_arrives_in_order(void **state)
+{
+	static const uint32_t sizes[] = { 1, 2, 8, 256 };
+	static const uint64_t features[] = { 0, EVENT, INDIRECT, PACKED, PACKED | EVENT, PACKED | INDIRECT };
+
+	for (unsigned int s = 0; s < 4; s++)
+		for (unsigned int f = 0; f < 6; f++)
+			for (int only_out = 0; only_out < 2; only_out++)
+				run_model(sizes[s], IN_ORDER | features[f], false, only_out, 70000);
+}
+
+static void run_full(uint64_t features)
+{
+	struct pair *p = pair_create(4, features, false, 0);
 	char *m = pair_alloc(p, 16, 1);
 	struct virtio_iov sg[2] = { { m, 1 }, { m, 1 } }, iov[4];
 	struct vring_buffer buf;
@@ -314,9 +357,14 @@ static void full(void **state)
 	pair_destroy(p);
 }
 
-static void unpop_gives_it_again(void **state)
+static void full(void **state)
 {
-	struct pair *p = pair_create(4, EVENT, false, 0);
+	in_each_layout(run_full);
+}
+
+static void run_unpop_gives_it_again(uint64_t features)
+{
+	struct pair *p = pair_create(4, features, false, 0);
 	char *m = pair_alloc(p, 16, 1);
 	struct virtio_iov sg = { m, 1 }, iov[4];
 	struct vring_buffer a, b, again;
@@ -327,14 +375,19 @@ static void unpop_gives_it_again(void **state)
 	virtio_sync(p->vq);
 	assert_int_equal(vring_device_pop(&p->dev, &a, iov, 4), 1);
 	assert_int_equal(vring_device_pop(&p->dev, &b, iov, 4), 1);
-	vring_device_unpop(&p->dev);
-	vring_device_unpop(&p->dev);
+	vring_device_unpop(&p->dev, b.id);
+	vring_device_unpop(&p->dev, a.id);
 	assert_true(vring_device_has_buffers(&p->dev));
 	assert_int_equal(vring_device_pop(&p->dev, &again, iov, 4), 1);
 	assert_int_equal(again.id, a.id);
 	assert_int_equal(vring_device_pop(&p->dev, &again, iov, 4), 1);
 	assert_int_equal(again.id, b.id);
 	pair_destroy(p);
+}
+
+static void unpop_gives_it_again(void **state)
+{
+	in_each_layout(run_unpop_gives_it_again);
 }
 
 /* --- taking back ------------------------------------------------------------------------------------------------------- */
@@ -363,9 +416,59 @@ static void detach_unsynced(void **state)
 	pair_destroy(p);
 }
 
-static void detach_done(void **state)
+/* Where descriptors keep an order, the newest can be taken back, again and again; what is behind it is not. */
+static void run_detach_newest(uint64_t features)
 {
-	struct pair *p = pair_create(8, 0, false, 0);
+	struct pair *p = pair_create(8, features, false, 0);
+	char *m = pair_alloc(p, 16, 1);
+	struct virtio_iov sg[3] = { { m, 1 }, { m, 2 }, { m, 3 } }, iov[8];
+	struct vring_buffer buf;
+	unsigned long used[3];
+	long id[3];
+
+	for (int round = 0; round < 20; round++) {
+		for (int i = 0; i < 3; i++)
+			id[i] = virtio_add_outbuf(p->vq, sg, (unsigned int)(1 + i), &used[i]);
+		virtio_detach_outbuf(p->vq, id[2]);
+		virtio_detach_outbuf(p->vq, id[1]);
+		assert_int_equal(used[1], VIRTIO_CANCELLED);
+		assert_int_equal(used[2], VIRTIO_CANCELLED);
+		assert_int_equal(p->vq->ops->room(p->vq), 7);
+		if (round & 1)
+			assert_true(virtio_add_outbuf(p->vq, sg, 3, &used[1]) >= 0);
+		virtio_sync(p->vq);
+		assert_int_equal(vring_device_pop(&p->dev, &buf, iov, 8), 1);
+		assert_int_equal(buf.out_count, 1);
+		vring_device_push(&p->dev, buf.id, 0);
+		assert_int_equal(vring_device_pop(&p->dev, &buf, iov, 8), round & 1);
+		if (round & 1) {
+			assert_int_equal(buf.out_count, 3);
+			vring_device_push(&p->dev, buf.id, 0);
+		}
+		vring_device_flush(&p->dev);
+		assert_int_equal(virtio_harvest(p->vq), 1 + (round & 1));
+		assert_int_equal(used[0], 1);
+	}
+	assert_int_equal(p->resets, 0);
+	for (int i = 0; i < 3; i++)
+		id[i] = virtio_add_outbuf(p->vq, sg, 1, &used[i]);
+	virtio_detach_outbuf(p->vq, id[1]);
+	assert_int_equal(p->resets, 1);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(used[i], VIRTIO_CANCELLED);
+	pair_destroy(p);
+}
+
+static void detach_newest(void **state)
+{
+	run_detach_newest(IN_ORDER);
+	run_detach_newest(PACKED);
+	run_detach_newest(PACKED | IN_ORDER);
+}
+
+static void run_detach_done(uint64_t features)
+{
+	struct pair *p = pair_create(8, features, false, 0);
 	char *m = pair_alloc(p, 16, 1);
 	struct virtio_iov sg = { m, 9 }, iov[8];
 	struct vring_buffer buf;
@@ -384,10 +487,15 @@ static void detach_done(void **state)
 	pair_destroy(p);
 }
 
-/* A buffer in the other end's hands comes back only with a reset, and everything else with it. */
-static void detach_held(void **state)
+static void detach_done(void **state)
 {
-	struct pair *p = pair_create(8, 0, false, 0);
+	in_each_layout(run_detach_done);
+}
+
+/* A buffer in the other end's hands comes back only with a reset, and everything else with it. */
+static void run_detach_held(uint64_t features)
+{
+	struct pair *p = pair_create(8, features, false, 0);
 	char *m = pair_alloc(p, 16, 1);
 	struct virtio_iov sg = { m, 9 }, iov[8];
 	struct vring_buffer buf;
@@ -404,6 +512,11 @@ static void detach_held(void **state)
 	assert_true(p->vdev.lost);
 	assert_int_equal(virtio_add_inbuf(p->vq, &sg, 0, 1, &used[0]), -VIRTIO_ENODEV);
 	pair_destroy(p);
+}
+
+static void detach_held(void **state)
+{
+	in_each_layout(run_detach_held);
 }
 
 /* --- a device that lies ------------------------------------------------------------------------------------------------ */
@@ -533,15 +646,17 @@ static void run_signals(uint64_t features, bool big, bool driver_quiet, bool dev
 
 static void signals_when_wanted(void **state)
 {
-	for (int mode = 0; mode < 16; mode++)
+	for (int mode = 0; mode < 16; mode++) {
 		run_signals(mode & 1 ? EVENT : 0, mode & 2, mode & 4, mode & 8);
+		run_signals((mode & 1 ? EVENT : 0) | (mode & 2 ? IN_ORDER : 0) | PACKED, false, mode & 4, mode & 8);
+	}
 }
 
 /* Turning a signal on again tells whether something came meanwhile. */
 static void turning_on_looks_again(void **state)
 {
-	for (int event = 0; event < 2; event++) {
-		struct pair *p = pair_create(8, event ? EVENT : 0, false, 0);
+	for (int mode = 0; mode < 4; mode++) {
+		struct pair *p = pair_create(8, (mode & 1 ? EVENT : 0) | (mode & 2 ? PACKED : 0), false, 0);
 		char *m = pair_alloc(p, 16, 1);
 		struct virtio_iov sg = { m, 1 };
 		unsigned int interrupts = 0;
@@ -620,9 +735,12 @@ int main(void)
 		cmocka_unit_test(bad_arguments),
 		cmocka_unit_test(bad_setup),
 		cmocka_unit_test(everything_arrives),
+		cmocka_unit_test(everything_arrives_packed),
+		cmocka_unit_test(everything_arrives_in_order),
 		cmocka_unit_test(full),
 		cmocka_unit_test(unpop_gives_it_again),
 		cmocka_unit_test(detach_unsynced),
+		cmocka_unit_test(detach_newest),
 		cmocka_unit_test(detach_done),
 		cmocka_unit_test(detach_held),
 		cmocka_unit_test(lying_device),
