@@ -149,6 +149,11 @@ static void get_id(struct block_request *req, struct virtio_iov *iov, unsigned i
 	answer(req, VIRTIO_BLOCK_S_OK);
 }
 
+static size_t header_len(const struct block_device *blk)
+{
+	return blk->dev.early ? VIRTIO_BLOCK_HDR_EARLY : VIRTIO_BLOCK_HDR_LEN;
+}
+
 /* Take the request apart, which needs no particular cut into pieces, and begin it. */
 static void begin(struct block_request *req, struct vring_buffer *buf)
 {
@@ -159,7 +164,7 @@ static void begin(struct block_request *req, struct vring_buffer *buf)
 	uint64_t sector;
 
 	virtio_iov_read(out, out_count, 0, header, sizeof(header));
-	virtio_iov_skip(&out, &out_count, sizeof(header));
+	virtio_iov_skip(&out, &out_count, header_len(req->blk));
 	req->status = (uint8_t *)in[in_count - 1].base + in[in_count - 1].len - 1;
 	virtio_iov_trim(in, &in_count, 1);
 	sector = virtio_get64(big, header + 8);
@@ -190,7 +195,7 @@ static bool serve_one(struct block_device *blk)
 
 	if (!req || virtio_dev_pop(&blk->dev, 0, &buf, req->iov, QUEUE_SIZE) <= 0)
 		return false;
-	if (buf.out_len < VIRTIO_BLOCK_HDR_LEN || !buf.in_len) {
+	if (buf.out_len < header_len(blk) || !buf.in_len) {
 		virtio_dev_break(&blk->dev, "a disk request without a whole header or without room for its status (virtio 1.2, 5.2.6)");
 		return false;
 	}

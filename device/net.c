@@ -305,7 +305,7 @@ static int net_features_ok(struct virtio_dev *dev)
 		return -VIRTIO_EINVAL;
 	if (((f & VIRTIO_NET_F_HOST_ECN) && !(f & host_tso)) || ((f & VIRTIO_NET_F_GUEST_ECN) && !(f & guest_tso)))
 		return -VIRTIO_EINVAL;
-	net->header = virtio_net_hdr_len(f);
+	net->header = virtio_net_hdr_len(f, dev->early);
 	return 0;
 }
 

@@ -83,13 +83,9 @@ static const struct virtio_transport_ops lguest_transport = {
 int lguest_page_init(struct lguest_page *bus, const struct virtio_mem *mem, uint64_t top, uint64_t limit,
 		     void (*raise)(void *opaque, unsigned int irq), void *opaque)
 {
-	if (!bus || !mem || !raise || top % LGUEST_PAGE_SIZE || limit <= top)
-		return -VIRTIO_EINVAL;
 	/* A ring's place is told as a 32-bit page frame number, and NOTIFY carries a 32-bit address. */
-	if (limit > UINT64_C(1) << 32)
+	if (!bus || !raise || limit > UINT64_C(1) << 32)
 		return -VIRTIO_EINVAL;
-	if (limit - top < LGUEST_PAGE_SIZE || !virtio_mem_at(mem, top, limit - top))
-		return -VIRTIO_EFAULT;
 	virtio_zero(bus, sizeof(*bus));
 	bus->mem = mem;
 	bus->top = top;
@@ -98,8 +94,7 @@ int lguest_page_init(struct lguest_page *bus, const struct virtio_mem *mem, uint
 	bus->next_irq = 1;
 	bus->raise = raise;
 	bus->opaque = opaque;
-	virtio_zero(virtio_mem_at(mem, top, LGUEST_PAGE_SIZE), LGUEST_PAGE_SIZE);
-	return 0;
+	return page_bus_clear(mem, top, limit);
 }
 
 /* Find a place for @dev. NULL, or why there is none. */
@@ -221,7 +216,7 @@ bool lguest_page_notify(struct lguest_page *bus, uint64_t address)
 
 void lguest_page_restart(struct lguest_page *bus)
 {
-	virtio_zero(virtio_mem_at(bus->mem, bus->top, LGUEST_PAGE_SIZE), LGUEST_PAGE_SIZE);
+	page_bus_clear(bus->mem, bus->top, bus->limit);
 	for (unsigned int i = 0; i < bus->count; i++) {
 		virtio_dev_reset(bus->slot[i].dev);
 		page_rings_zero(bus->mem, bus->slot[i].dev, bus->slot[i].ring);

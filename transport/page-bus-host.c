@@ -3,6 +3,16 @@
 #include <transport/page-bus.h>
 #include <virtio/device.h>
 
+int page_bus_clear(const struct virtio_mem *mem, uint64_t top, uint64_t limit)
+{
+	if (!mem || top % PAGE_BUS_PAGE || limit <= top)
+		return -VIRTIO_EINVAL;
+	if (limit - top < PAGE_BUS_PAGE || !virtio_mem_at(mem, top, limit - top))
+		return -VIRTIO_EFAULT;
+	virtio_zero(virtio_mem_at(mem, top, PAGE_BUS_PAGE), PAGE_BUS_PAGE);
+	return 0;
+}
+
 bool page_device_valid(const struct virtio_dev *dev, unsigned int max_queues)
 {
 	if (!dev || !dev->ops || !dev->id || dev->id > 255 || dev->config_len > 255 || dev->num_queues > max_queues)

@@ -44,6 +44,12 @@ static inline uint64_t page_ring_bytes(uint32_t num)
 
 /* --- the host's end --------------------------------------------------------------------------------------------------- */
 
+/*
+ * Zero the page of descriptions at @top, the first of the pages up to @limit. 0; -VIRTIO_EINVAL: no memory, not whole pages; -VIRTIO_EFAULT:
+ * @mem does not cover [@top, @limit).
+ */
+int page_bus_clear(const struct virtio_mem *mem, uint64_t top, uint64_t limit);
+
 /* Can a descriptor hold this device, with fewer than @max_queues + 1 queues? */
 bool page_device_valid(const struct virtio_dev *dev, unsigned int max_queues);
 

@@ -108,10 +108,8 @@ static const struct virtio_transport_ops s390_transport = {
 int s390_page_init(struct s390_page *bus, const struct virtio_mem *mem, uint64_t top, uint64_t limit,
 		   void (*raise)(void *opaque, uint32_t reason, uint64_t token), void *opaque)
 {
-	if (!bus || !mem || !raise || top % S390_PAGE_SIZE || limit <= top)
+	if (!bus || !raise)
 		return -VIRTIO_EINVAL;
-	if (limit - top < S390_PAGE_SIZE || !virtio_mem_at(mem, top, limit - top))
-		return -VIRTIO_EFAULT;
 	virtio_zero(bus, sizeof(*bus));
 	bus->mem = mem;
 	bus->top = top;
@@ -119,8 +117,7 @@ int s390_page_init(struct s390_page *bus, const struct virtio_mem *mem, uint64_t
 	bus->next_ring = top + S390_PAGE_SIZE;
 	bus->raise = raise;
 	bus->opaque = opaque;
-	virtio_zero(virtio_mem_at(mem, top, S390_PAGE_SIZE), S390_PAGE_SIZE);
-	return 0;
+	return page_bus_clear(mem, top, limit);
 }
 
 /* Find a place for @dev. NULL, or why there is none. */
@@ -281,7 +278,7 @@ int64_t s390_page_call(struct s390_page *bus, uint64_t number, uint64_t argument
 
 void s390_page_restart(struct s390_page *bus)
 {
-	virtio_zero(virtio_mem_at(bus->mem, bus->top, S390_PAGE_SIZE), S390_PAGE_SIZE);
+	page_bus_clear(bus->mem, bus->top, bus->limit);
 	bus->running = false;
 	for (unsigned int i = 0; i < bus->count; i++)
 		reset(bus, &bus->slot[i]);

@@ -33,6 +33,7 @@
 
 /* Request header: u32 type, u32 ioprio, u64 sector. */
 #define VIRTIO_BLOCK_HDR_LEN		16
+#define VIRTIO_BLOCK_HDR_EARLY		24	/* in Linux 2.6.24: and u64 id, which means nothing to the device */
 
 /* Config space, offsets in bytes. */
 #define VIRTIO_BLOCK_CFG_CAPACITY	0	/* u64, sectors */

@@ -64,6 +64,7 @@ struct virtio_dev {
 	void *transport_data;
 	const struct virtio_mem *mem;
 	bool legacy_big_endian;		/* the guest's byte order, which counts unless VERSION_1 is accepted */
+	bool early;			/* the guest's headers are those of Linux 2.6.24 (<virtio/block.h>, <virtio/net.h>) */
 
 	/* State, since the last reset. */
 	uint64_t features;		/* accepted by the driver: always a subset of offered */

@@ -20,7 +20,7 @@ struct virtio_block_request {
 	/* private */
 	struct virtio_block_request *next;
 	unsigned long used;
-	uint8_t header[VIRTIO_BLOCK_HDR_LEN];
+	uint8_t header[VIRTIO_BLOCK_HDR_EARLY];
 	uint8_t status;
 };
 

@@ -141,6 +141,7 @@ struct virtio_device {
 	const struct virtio_bus *bus;
 	const struct virtio_platform *platform;
 	bool legacy_big_endian;		/* the bus's byte order unless VERSION_1 is negotiated */
+	bool early;			/* the host's headers are those of Linux 2.6.24 (<virtio/block.h>, <virtio/net.h>) */
 
 	uint64_t features;		/* negotiated */
 	bool big_endian;		/* byte order in force */

@@ -34,6 +34,7 @@
 #define VIRTIO_NET_HDR_NUM_BUFFERS	10	/* u16, only in the long header */
 #define VIRTIO_NET_HDR_LEN		10	/* legacy without MRG_RXBUF */
 #define VIRTIO_NET_HDR_LONG		12	/* with MRG_RXBUF or VERSION_1 */
+#define VIRTIO_NET_HDR_EARLY		8	/* in Linux 2.6.24: without HDR_LEN */
 
 #define VIRTIO_NET_HDR_F_NEEDS_CSUM	1
 #define VIRTIO_NET_HDR_F_DATA_VALID	2
@@ -53,9 +54,11 @@
 
 #define VIRTIO_NET_MAX_FRAME		65550	/* bytes: 64 KiB of segment and an Ethernet header (5.1.6.3.1) */
 
-/* The header's length that goes with a negotiated feature set. */
-static inline unsigned int virtio_net_hdr_len(uint64_t features)
+/* The header's length that goes with a negotiated feature set. @early: the other end is of the time of Linux 2.6.24. */
+static inline unsigned int virtio_net_hdr_len(uint64_t features, bool early)
 {
+	if (early)
+		return VIRTIO_NET_HDR_EARLY;
 	return features & (VIRTIO_NET_F_MRG_RXBUF | VIRTIO_F_VERSION_1) ? VIRTIO_NET_HDR_LONG : VIRTIO_NET_HDR_LEN;
 }
 

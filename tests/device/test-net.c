@@ -258,7 +258,7 @@ static void dependent_features(void **state)
 /* Transmit a header and @len bytes; returns whether the backend got them. */
 static bool transmit(struct fixture *f, const struct net_offload *o, size_t len)
 {
-	size_t header = virtio_net_hdr_len(f->vdev->features);
+	size_t header = virtio_net_hdr_len(f->vdev->features, false);
 	uint8_t *m = bed_alloc(f->bed, header + len);
 	struct virtio_iov sg[2] = { { m, header }, { m + header, len } };
 	unsigned int before = f->fake.frames;

@@ -106,7 +106,7 @@ int virtio_block_submit(struct virtio_block *blk, struct virtio_block_request *r
 	request->status = 0xff;
 	request->finished = false;
 
-	sg[0] = (struct virtio_iov){ request->header, sizeof(request->header) };
+	sg[0] = (struct virtio_iov){ request->header, blk->vdev->early ? VIRTIO_BLOCK_HDR_EARLY : VIRTIO_BLOCK_HDR_LEN };
 	for (unsigned int i = 0; i < count; i++)
 		sg[1 + i] = data[i];
 	sg[1 + count] = (struct virtio_iov){ &request->status, 1 };

@@ -46,7 +46,7 @@ static int set_up(struct virtio_net *net, struct virtio_device *vdev)
 		ret = virtio_device_queue(vdev, VIRTIO_NET_QUEUE_TX, NULL, net, &net->tx);
 	if (ret < 0)
 		return ret;
-	net->header = virtio_net_hdr_len(vdev->features);
+	net->header = virtio_net_hdr_len(vdev->features, vdev->early);
 	virtio_copy(net->mac, fallback, sizeof(net->mac));
 	if (virtio_device_has(vdev, VIRTIO_NET_F_MAC))
 		ret = vdev->bus->get(vdev, VIRTIO_NET_CFG_MAC, net->mac, sizeof(net->mac));
