@@ -323,6 +323,17 @@ void block_drop(struct cpu *cpu, struct block *block)
 	drop(cpu, block);
 }
 
+void block_drop_at(struct cpu *cpu, uint32_t physical)
+{
+	for (uint32_t at = cpu->frames[physical >> PAGE_SHIFT].blocks; at != BLOCK_NONE;) {
+		struct block *b = &cpu->cache->blocks[at >> 1];
+
+		at = b->page_next[at & 1];
+		if (physical - b->physical < b->guest_len)
+			block_drop(cpu, b);
+	}
+}
+
 void block_drop_frame(struct cpu *cpu, uint32_t number)
 {
 	struct frame *frame = &cpu->frames[number];

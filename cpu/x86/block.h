@@ -137,6 +137,8 @@ void block_written(struct cpu *cpu, uint32_t frame);
 bool block_intact(struct cpu *cpu, struct block *block);
 /** block_end_early - make a dropped block that is running leave before its instruction number @point. */
 void block_end_early(struct cpu *cpu, const struct block *block, unsigned point);
+/** block_drop_at - forget all blocks with the instruction at this guest-physical address. */
+void block_drop_at(struct cpu *cpu, uint32_t physical);
 /** block_drop_frame - forget all code made from a frame. */
 void block_drop_frame(struct cpu *cpu, uint32_t frame);
 /** block_drop - forget one block. Its host code stays valid while it runs. */

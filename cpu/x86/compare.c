@@ -25,18 +25,27 @@ static bool may_run(uint32_t entry, uint32_t pte)
 
 static bool concerns(const struct cpu *cpu, uint32_t entry, unsigned look)
 {
-	return (look & LOOK_KERNEL && shadow_state(entry, VIEW_KERNEL) > PAGE_HIDDEN) ||
+	return (look & LOOK_KERNEL && (shadow_state(entry, VIEW_KERNEL) > PAGE_HIDDEN || shadow_state(entry, VIEW_MET))) ||
 	       (look & LOOK_USER && shadow_state(entry, VIEW_USER) > PAGE_HIDDEN) ||
 	       (entry & SHADOW_CODE && (look & LOOK_USER || cpu->kernel_table_low));
 }
 
+/* A page that a view would have lost is one that checked accesses have not met. */
+static uint32_t forget_met(const struct cpu *cpu, uint32_t entry, uint32_t pte)
+{
+	enum page_state most = may_keep(cpu, entry, pte, VIEW_MET);
+
+	return shadow_state(entry, VIEW_MET) > most ? shadow_with(entry, VIEW_MET, most == PAGE_READ ? most : PAGE_NONE) : entry;
+}
+
 static void compare_one(struct cpu *cpu, struct slot *slot, uint32_t page, unsigned look, struct batches *batches)
 {
-	uint32_t entry = shadow_get(&slot->shadow, page), now = entry, pte;
+	uint32_t entry = shadow_get(&slot->shadow, page), now, pte;
 
 	if (!concerns(cpu, entry, look))
 		return;
 	pte = mmu_peek(cpu, page << PAGE_SHIFT);
+	now = forget_met(cpu, entry, pte);
 	for (enum view v = VIEW_KERNEL; v < VIEWS; v++) {
 		enum page_state most = may_keep(cpu, entry, pte, v);
 

@@ -24,7 +24,8 @@ static bool joins_run(const struct cpu *cpu, enum view view, uint32_t page, uint
 	uint32_t pte = mmu_peek(cpu, page << PAGE_SHIFT);
 
 	return pte & PTE_A && (pte & PTE_FRAME) == (first_pte & PTE_FRAME) + (uint32_t)distance * PAGE_SIZE &&
-	       !((pte ^ first_pte) & PTE_LOCAL) && wanted_state(cpu, view, pte) == state && (view == VIEW_KERNEL || pte & PTE_US) && !shadow_get(&cpu->slot->shadow, page);
+	       !((pte ^ first_pte) & PTE_LOCAL) && wanted_state(cpu, view, pte) == state && (view == VIEW_KERNEL || pte & PTE_US) &&
+	       shadow_is_bare(shadow_get(&cpu->slot->shadow, page));
 }
 
 static void note_mapped(struct cpu *cpu, enum view view, uint32_t page, uint32_t frame, enum page_state state)

@@ -332,21 +332,32 @@ static void single_step(struct cpu *cpu)
 	cpu->exit = (struct cpu_exit){ .kind = EXIT_FAULT, .vector = TRAP_DB, .eip = eip };
 }
 
-/* A checked access missed. */
-static void run_checked(struct cpu *cpu)
+/* The check of the instruction at EIP was worth it. */
+static void note_saved_fault(struct cpu *cpu)
 {
 	struct cpu_fault fault;
 	uint32_t pte;
 
 	if (!mmu_walk(cpu, cpu->eip, cpu->user ? MMU_USER : 0, &pte, &fault))
 		soft_note_fault(cpu, (pte & PTE_FRAME) | (cpu->eip & PAGE_MASK));
+}
+
+/* A checked access missed. */
+static void run_checked(struct cpu *cpu)
+{
+	struct cpu_fault fault;
+
 	switch (soft_miss(cpu, cpu->arg, cpu->soft_kind, &fault)) {
 	case SOFT_DONE:
+		break;
+	case SOFT_NEW:
+		note_saved_fault(cpu);
 		break;
 	case SOFT_APART:
 		run_apart(cpu);
 		break;
 	case SOFT_FAULT:
+		note_saved_fault(cpu);
 		cpu->fault_page = ~0u;	/* nobody waits for a window there */
 		cpu->stats.guest_faults++;
 		raise_fault(cpu, &fault);

@@ -9,13 +9,16 @@
 
 #include "cpu/x86/mmu.h"
 
-enum view { VIEW_KERNEL, VIEW_USER, VIEWS };
+enum view {
+	VIEW_KERNEL, VIEW_USER, VIEWS,
+	VIEW_MET = VIEWS	/* no view, but what one would show of a page that only checked accesses have met (soft.h) */
+};
 
 /* What a view does with a page: shadow entries keep two bits for each view. */
 enum page_state { PAGE_NONE, PAGE_HIDDEN /* its frame is mapped, but inaccessible */, PAGE_READ, PAGE_WRITE };
 
 /* Shadow entry: frame | states | SHADOW_CODE. Zero: we know nothing of the page and have nothing mapped. */
-enum { SHADOW_CODE = 1, SHADOW_STATE = 1 /* shift: 1 kernel, 3 user */ };
+enum { SHADOW_CODE = 1, SHADOW_STATE = 1 /* shift: 1 kernel, 3 user, 5 met */ };
 
 struct shadow_table {
 	uint32_t entry[1024];
@@ -37,6 +40,12 @@ static inline uint32_t shadow_with(uint32_t entry, enum view view, enum page_sta
 	unsigned shift = SHADOW_STATE + 2 * view;
 
 	return (entry & ~(3u << shift)) | (uint32_t)state << shift;
+}
+
+/* Is nothing mapped or known of a page, but that it was met? */
+static inline bool shadow_is_bare(uint32_t entry)
+{
+	return !(shadow_with(entry, VIEW_MET, PAGE_NONE) & PAGE_MASK);
 }
 
 static inline uint32_t shadow_frame(uint32_t entry)

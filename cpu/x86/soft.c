@@ -4,15 +4,23 @@
 
 #include "cpu/x86/soft.h"
 
+#include "cpu/x86/block.h"
 #include "cpu/x86/codepage.h"
+#include "cpu/x86/fill.h"
 #include "cpu/x86/mmu.h"
+#include "cpu/x86/slot.h"
 
-enum { INSNS = 2048, FIRST_THRESHOLD = 6, MOST_PATIENCE = 10, WORTH_IT = 96, SOFT_ENTRIES = 256, NO_TAG = 1, STRING_PAGES = 32 };
+enum { INSNS = 2048, FIRST_THRESHOLD = 6, PATIENCE_STEP = 3, MOST_PATIENCE = 9, WORTH_IT = 96 };
+enum { SOFT_ENTRIES = 256, NO_TAG = 1 };
+
+/* A string instruction that is checked takes some 60 ns for each page more; a fault takes that many pages' worth. */
+enum { STRING_PAGES = 32, STRING_WORTH_IT = 128, STRING_SPAN = 8192 };
 
 /* An instruction that has met missing pages. */
 struct soft_insn {
 	uint32_t physical;
 	uint32_t faults;	/* since it was entered, or since it was last met */
+	uint32_t pages;		/* that it went through as a string instruction, in the same time */
 	uint8_t checked;
 	uint8_t patience;	/* threshold is FIRST_THRESHOLD << this */
 	uint8_t met;
@@ -75,6 +83,14 @@ bool soft_note_fault(struct cpu *cpu, uint32_t physical)
 	return true;
 }
 
+static void uncheck(struct soft_insn *insn)
+{
+	insn->checked = 0;
+	insn->faults = insn->pages = 0;
+	if (insn->patience < MOST_PATIENCE)
+		insn->patience += PATIENCE_STEP;
+}
+
 bool soft_note_met(struct cpu *cpu, uint32_t physical)
 {
 	struct soft_insn *insn = slot_of(cpu, physical);
@@ -86,10 +102,7 @@ bool soft_note_met(struct cpu *cpu, uint32_t physical)
 		insn->faults = 0;
 		return false;
 	}
-	insn->checked = 0;
-	insn->faults = 0;
-	if (insn->patience < MOST_PATIENCE)
-		insn->patience++;
+	uncheck(insn);
 	return true;
 }
 
@@ -107,6 +120,20 @@ static void enter(struct cpu *cpu, uint32_t linear, uint32_t pte, bool write)
 		.write = write ? page : NO_TAG,
 		.addend = (uint64_t)(uintptr_t)mmu_host(cpu, pte, write) - page,
 	};
+}
+
+/* A page that is there for the access. Returns whether the window would have missed it, if no access had ever been checked. */
+static bool meet(struct cpu *cpu, uint32_t linear, uint32_t pte, bool write)
+{
+	uint32_t page = linear >> PAGE_SHIFT, entry;
+	enum page_state needed = write ? PAGE_WRITE : PAGE_READ;
+
+	fill_drop_other_frame(cpu, page, pte);
+	entry = shadow_get(&cpu->slot->shadow, page);
+	if (shadow_state(entry, cpu->user ? VIEW_USER : VIEW_KERNEL) >= needed || shadow_state(entry, VIEW_MET) >= needed)
+		return false;
+	shadow_set(&cpu->slot->shadow, page, shadow_with(entry | (pte & PTE_FRAME), VIEW_MET, needed));
+	return true;
 }
 
 static unsigned access_for(const struct cpu *cpu, bool write)
@@ -128,20 +155,30 @@ enum soft_result soft_miss(struct cpu *cpu, uint32_t linear, uint32_t kind, stru
 	if (write)
 		codepage_written(cpu, pte >> PAGE_SHIFT);
 	enter(cpu, linear, pte, write);
-	return SOFT_DONE;
+	return meet(cpu, linear, pte, write) ? SOFT_NEW : SOFT_DONE;
 }
 
 /* --- strings ------------------------------------------------------------------------------------------------------------- */
 
-static int place(struct cpu *cpu, uint32_t linear, bool write, uint8_t **host, struct cpu_fault *fault)
+/* What came of one go. */
+struct string_run {
+	unsigned pages, faults;		/* gone through; that windows would have met there */
+	struct cpu_fault *fault;
+};
+
+static int place(struct cpu *cpu, uint32_t linear, bool write, uint8_t **host, struct string_run *run)
 {
 	uint32_t pte;
-	int vector = mmu_walk(cpu, linear, access_for(cpu, write), &pte, fault);
+	int vector = mmu_walk(cpu, linear, access_for(cpu, write), &pte, run->fault);
 
-	if (vector)
+	run->pages++;
+	if (vector) {
+		run->faults++;
 		return vector;
+	}
 	if (write)
 		codepage_written(cpu, pte >> PAGE_SHIFT);
+	run->faults += meet(cpu, linear, pte, write);
 	*host = mmu_host(cpu, pte, write) + (linear & PAGE_MASK);
 	return 0;
 }
@@ -181,7 +218,7 @@ static uint32_t least(uint32_t a, uint32_t b)
 }
 
 /* As many elements as fit in one page of each side. 0: an element straddles pages. */
-static int string_piece(struct cpu *cpu, bool moves, uint32_t count, unsigned size, struct cpu_fault *fault)
+static int string_piece(struct cpu *cpu, bool moves, uint32_t count, unsigned size, struct string_run *run)
 {
 	uint32_t *gpr = cpu->gpr;
 	uint32_t n = least(count, elements_left(gpr[R_EDI], size));
@@ -191,7 +228,7 @@ static int string_piece(struct cpu *cpu, bool moves, uint32_t count, unsigned si
 		n = least(n, elements_left(gpr[R_ESI], size));
 	if (!n)
 		return 0;
-	if ((moves && place(cpu, gpr[R_ESI], false, &from, fault)) || place(cpu, gpr[R_EDI], true, &to, fault))
+	if ((moves && place(cpu, gpr[R_ESI], false, &from, run)) || place(cpu, gpr[R_EDI], true, &to, run))
 		return -1;
 	if (moves)
 		move(to, from, n, size);
@@ -203,16 +240,13 @@ static int string_piece(struct cpu *cpu, bool moves, uint32_t count, unsigned si
 	return (int)n;
 }
 
-int soft_string(struct cpu *cpu, const struct insn *insn, struct cpu_fault *fault)
+static int string_pieces(struct cpu *cpu, const struct insn *insn, bool moves, struct string_run *run)
 {
-	bool moves = (insn->op & 0xfe) == 0xa4, repeats = insn->prefix & (PFX_REP | PFX_REPNE);
+	bool repeats = insn->prefix & (PFX_REP | PFX_REPNE);
 	unsigned size = insn->op & 1 ? insn->opsize : 1;
 
-	if ((!moves && (insn->op & 0xfe) != 0xaa) || cpu->flags & FLAG_DF || cpu->segmented || insn->adsize != 4 ||
-	    (moves && insn->seg != S_DS && insn->seg != S_ES && insn->seg != S_SS && insn->seg != S_CS))
-		return 0;
 	for (unsigned pages = 0; pages < STRING_PAGES && !(repeats && !cpu->gpr[R_ECX]); pages++) {
-		int n = string_piece(cpu, moves, repeats ? cpu->gpr[R_ECX] : 1, size, fault);
+		int n = string_piece(cpu, moves, repeats ? cpu->gpr[R_ECX] : 1, size, run);
 
 		if (n <= 0)
 			return n ? -1 : pages != 0;
@@ -220,7 +254,48 @@ int soft_string(struct cpu *cpu, const struct insn *insn, struct cpu_fault *faul
 			break;
 		cpu->gpr[R_ECX] -= (uint32_t)n;
 	}
-	if (!repeats || !cpu->gpr[R_ECX])
-		cpu->eip += insn->len;
 	return 1;
+}
+
+/* Is the string instruction at this guest-physical address, which has just run, still worth its check? */
+static bool worth_it(struct cpu *cpu, uint32_t physical, const struct string_run *run)
+{
+	struct soft_insn *insn = slot_of(cpu, physical);
+
+	if (insn->physical != physical || !insn->checked)
+		return true;
+	insn->faults += run->faults;
+	insn->pages += run->pages;
+	if (insn->pages > STRING_WORTH_IT * (FIRST_THRESHOLD + insn->faults)) {
+		uncheck(insn);
+		return false;
+	}
+	if (insn->pages > STRING_SPAN) {	/* what was long ago counts less */
+		insn->pages /= 2;
+		insn->faults /= 2;
+	}
+	return true;
+}
+
+int soft_string(struct cpu *cpu, const struct insn *insn, struct cpu_fault *fault)
+{
+	bool moves = (insn->op & 0xfe) == 0xa4, repeats = insn->prefix & (PFX_REP | PFX_REPNE);
+	struct string_run run = { .fault = fault };
+	struct cpu_fault unused;
+	uint32_t pte;
+	int result;
+
+	if ((!moves && (insn->op & 0xfe) != 0xaa) || cpu->flags & FLAG_DF || cpu->segmented || insn->adsize != 4 ||
+	    (moves && insn->seg != S_DS && insn->seg != S_ES && insn->seg != S_SS && insn->seg != S_CS))
+		return 0;
+	result = string_pieces(cpu, insn, moves, &run);
+	if (!mmu_walk(cpu, cpu->eip, access_for(cpu, false), &pte, &unused)) {
+		uint32_t physical = (pte & PTE_FRAME) | (cpu->eip & PAGE_MASK);
+
+		if (!worth_it(cpu, physical, &run))
+			block_drop_at(cpu, physical);
+	}
+	if (result > 0 && (!repeats || !cpu->gpr[R_ECX]))
+		cpu->eip += insn->len;
+	return result;
 }

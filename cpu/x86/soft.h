@@ -9,9 +9,12 @@
  * direct-mapped entries. A miss is a plain exit to C, which walks the guest's tables; a fault of the guest's own then costs no
  * signal, and a page that nobody else touches is never mapped.
  *
- * A checked access that hits is some three times dearer than a bare one, so an instruction is checked only while that pays:
- * every kick looks where it found the guest, and an instruction that is met often but misses rarely becomes bare again, and
- * must then cost twice as many faults before it is checked once more.
+ * A checked access that hits is some three times dearer than a bare one, so an instruction is checked only while that pays: while
+ * it saves faults that windows would have had. Those are the guest's own, and one for each page until the guest takes that away;
+ * the TLB's other misses are the check's own fault (VIEW_MET in the shadow tells them apart). Every kick looks where it found the
+ * guest, and an instruction that is met often but saves little becomes bare again, and must then cost several times as many faults
+ * before it is checked once more. String instructions run in C meanwhile, where no kick meets them, and count the pages they go
+ * through instead.
  *
  * The entries hold translations for one address space and one CPL, and go whenever either changes or the guest announces any
  * change to its tables; frames with translated code are never entered for writing.
@@ -46,7 +49,7 @@ static inline void soft_flush(struct cpu *cpu)
 bool soft_is_checked(struct cpu *cpu, uint32_t physical);
 
 /**
- * soft_note_fault - an instruction found its page missing, or missed in the soft TLB
+ * soft_note_fault - an instruction found its page missing, or would have
  * Returns true when it has just become one to check: its block must be translated anew.
  */
 bool soft_note_fault(struct cpu *cpu, uint32_t physical);
@@ -54,7 +57,12 @@ bool soft_note_fault(struct cpu *cpu, uint32_t physical);
 /** soft_note_met - a kick found the guest in a block with this checked instruction. Returns true when it is not worth checking any more. */
 bool soft_note_met(struct cpu *cpu, uint32_t physical);
 
-enum soft_result { SOFT_DONE /* entered: run the instruction again */, SOFT_APART /* straddles pages: run it apart */, SOFT_FAULT };
+enum soft_result {
+	SOFT_DONE,		/* entered: run the instruction again */
+	SOFT_NEW,		/* the same, and a window would have missed the page as well */
+	SOFT_APART,		/* straddles pages: run it apart */
+	SOFT_FAULT,
+};
 
 /** soft_miss - a checked access missed. */
 enum soft_result soft_miss(struct cpu *cpu, uint32_t linear, uint32_t kind, struct cpu_fault *fault);
