@@ -11,7 +11,7 @@ PARAMETERS ?=
 # Which tests: make check TESTS="pup-disk host-slirp"
 TESTS  ?=
 
-.PHONY: all run check bench doctor install help setup clean
+.PHONY: all run check bench bench-ring doctor install help setup clean
 
 all: $(BUILD)/build.ninja ## build (the program is build/kennel)
 	@ninja -C $(BUILD)
@@ -33,6 +33,10 @@ bench: all ## measure: native, Kennel, QEMU TCG
 	@scripts/setup --all
 	@bench/run
 
+bench-ring: ARGS =
+bench-ring: all ## measure buffers per second through the rings (ARGS="--peer virtio_ring_0_9=PROGRAM": next to Linux's)
+	@BUILD=$(BUILD) bench/ring $(ARGS)
+
 doctor: all ## look at what this host has of what Kennel needs
 	@$(BUILD)/kennel doctor
 
@@ -40,7 +44,7 @@ install: all ## install the program, the manual page and libvirtio (DESTDIR and 
 	@meson install -C $(BUILD) --no-rebuild
 
 help: ## print this
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1	\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' Makefile | expand -t 12
 
 clean: ## remove everything that was built
 	@rm -rf $(BUILD)
