@@ -177,7 +177,7 @@ bool pc_console_wants_virtio(const char *command_line)
 	for (const char *word = command_line; *word; word += strcspn(word, " ")) {
 		word += strspn(word, " ");
 		if (!strncmp(word, "console=", 8))
-			virtio = !strncmp(word + 8, "hvc", 3);
+			virtio = !strncmp(word, "console=hvc", 11);
 	}
 	return virtio;
 }

@@ -89,9 +89,9 @@ static void extended(const struct pc *m, uint32_t leaf, uint32_t regs[4])
 		regs[EDX] = m->tsc_khz ? INVARIANT_TSC : 0;
 		break;
 	case 0x80000008:
-		/* 32 physical and 32 linear bits. */
+		/* 36 physical bits, as paging has with PAE, and 32 linear ones. */
 		clear(regs);
-		regs[EAX] = 32 | 32 << 8;
+		regs[EAX] = 36 | 32 << 8;
 		regs[EBX] = BTC_NO;
 		break;
 	case 0x80000021:

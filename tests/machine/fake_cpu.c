@@ -93,6 +93,16 @@ void cpu_set_irq_pending(struct cpu *cpu, bool pending)
 	cpu->irq_pending = pending;
 }
 
+struct cpu_system *cpu_system(struct cpu *cpu)
+{
+	return &cpu->system;
+}
+
+void cpu_system_changed(struct cpu *cpu)
+{
+	cpu->system_changes++;
+}
+
 void cpu_set_linear(struct cpu *cpu, uint32_t limit)
 {
 	cpu->linear = limit;

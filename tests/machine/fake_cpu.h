@@ -17,12 +17,13 @@ struct cpu {
 	void *opaque;
 	struct cpu_exit exit;
 	struct cpu_stats stats;
+	struct cpu_system system;
 	_Atomic bool kicked;
 
 	/* What the machine told us. */
 	bool ts, irq_pending, fpu_released;
 	uint32_t linear, pgd, kernel_base;
-	unsigned int pages, slots, users, alls, descriptors, dirties, frames;
+	unsigned int pages, slots, users, alls, descriptors, dirties, frames, system_changes;
 	uint32_t page_pgd, page_address, slot_pgd, slot_index, descriptor, dirty_at, dirty_len;
 
 	/* Addresses from here on cannot be written. */
