@@ -77,8 +77,8 @@ int virtio_dev_set_features(struct virtio_dev *dev, uint64_t features)
 	bool old_big = dev->big_endian;
 	int ret = 0;
 
-	/* 2.2.1: the driver MUST NOT accept a feature which the device did not offer. */
-	if (dev->live || (features & ~dev->offered))
+	/* 2.2.1-1, 3.1.1-2: only features that were offered, and none once they are agreed on. */
+	if (dev->live || (dev->status & VIRTIO_STATUS_FEATURES_OK) || (features & ~dev->offered))
 		return -VIRTIO_EINVAL;
 	/* 6.1: the packed ring came with virtio 1; there is no legacy form of it. */
 	if ((features & VIRTIO_F_RING_PACKED) && !(features & VIRTIO_F_VERSION_1))

@@ -14,7 +14,9 @@ static int features_ok(struct virtio_device *vdev)
 	if (!virtio_device_has(vdev, VIRTIO_F_VERSION_1))
 		return 0;
 	add_status(vdev, VIRTIO_STATUS_FEATURES_OK);
-	return vdev->bus->get_status(vdev) & VIRTIO_STATUS_FEATURES_OK ? 0 : -VIRTIO_EOPNOTSUPP;
+	if (vdev->bus->get_status(vdev) & VIRTIO_STATUS_FEATURES_OK)
+		return 0;
+	return vdev->lost ? -VIRTIO_ENODEV : -VIRTIO_EOPNOTSUPP;
 }
 
 int virtio_device_setup(struct virtio_device *vdev, uint64_t wanted)

@@ -58,19 +58,22 @@ unsigned int virtio_block_poll(struct virtio_block *blk)
 	return reap(blk);
 }
 
-static void read_config(struct virtio_block *blk)
+static int read_config(struct virtio_block *blk)
 {
 	struct virtio_device *vdev = blk->vdev;
+	int ret;
 
 	blk->block_size = VIRTIO_BLOCK_SECTOR;
 	blk->seg_max = 1;
-	virtio_config_get64(vdev, VIRTIO_BLOCK_CFG_CAPACITY, &blk->capacity);
-	if (virtio_device_has(vdev, VIRTIO_BLOCK_F_BLK_SIZE))
-		virtio_config_get32(vdev, VIRTIO_BLOCK_CFG_BLK_SIZE, &blk->block_size);
-	if (virtio_device_has(vdev, VIRTIO_BLOCK_F_SEG_MAX))
-		virtio_config_get32(vdev, VIRTIO_BLOCK_CFG_SEG_MAX, &blk->seg_max);
 	blk->read_only = virtio_device_has(vdev, VIRTIO_BLOCK_F_RO);
 	blk->flush = virtio_device_has(vdev, VIRTIO_BLOCK_F_FLUSH);
+	ret = virtio_config_get64(vdev, VIRTIO_BLOCK_CFG_CAPACITY, &blk->capacity);
+	/* 2.5.1-2: these fields are there if their features are. */
+	if (!ret && virtio_device_has(vdev, VIRTIO_BLOCK_F_BLK_SIZE))
+		ret = virtio_config_get32(vdev, VIRTIO_BLOCK_CFG_BLK_SIZE, &blk->block_size);
+	if (!ret && virtio_device_has(vdev, VIRTIO_BLOCK_F_SEG_MAX))
+		ret = virtio_config_get32(vdev, VIRTIO_BLOCK_CFG_SEG_MAX, &blk->seg_max);
+	return ret;
 }
 
 int virtio_block_probe(struct virtio_block *blk, struct virtio_device *vdev)
@@ -82,11 +85,12 @@ int virtio_block_probe(struct virtio_block *blk, struct virtio_device *vdev)
 	blk->vdev = vdev;
 	vdev->indirect = VIRTIO_BLOCK_PIECES + 2;
 	ret = virtio_device_queue(vdev, 0, on_interrupt, blk, &blk->queue);
+	if (!ret)
+		ret = read_config(blk);
 	if (ret < 0) {
 		virtio_device_fail(vdev);
 		return ret;
 	}
-	read_config(blk);
 	virtio_device_ready(vdev);
 	return 0;
 }
