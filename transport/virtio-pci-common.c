@@ -1,11 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * virtio-pci-common.c - the common configuration structure, through which a modern driver sets a device up (virtio 1.2, 4.1.4.3).
- *
- * Order of events: status 0 (reset), ACKNOWLEDGE, DRIVER; the features, in halves of 32 bits; FEATURES_OK, which stays clear if we do
- * not like them; for each queue its size, three addresses, and enable; DRIVER_OK. A driver that leaves this order has broken the
- * contract, and its device says NEEDS_RESET.
- */
+/* virtio-pci-common.c - the common configuration structure, through which a modern driver sets a device up (virtio 1.2, 4.1.4.3). */
 #include "transport/virtio-pci-internal.h"
 
 /* Width of the register that begins at each offset; 0: none does. 4.1.3.1: a driver accesses each with exactly its width. */
@@ -31,14 +25,8 @@ static const uint8_t widths[VIRTIO_PCI_COMMON_LEN] = {
 	[VIRTIO_PCI_QUEUE_DEVICE + 4] = 4,
 };
 
-/* One half of a feature set; only two exist. */
-static uint32_t half(uint64_t features, uint32_t select)
-{
-	return select > 1 ? 0 : (uint32_t)(features >> 32 * select);
-}
-
 /* The address of the selected queue that the register at @offset belongs to. */
-static uint64_t *address_at(struct virtio_pci_queue *q, uint32_t offset)
+static uint64_t *address_at(struct virtio_regs_queue *q, uint32_t offset)
 {
 	if (offset >= VIRTIO_PCI_QUEUE_DEVICE)
 		return &q->device;
@@ -48,7 +36,7 @@ static uint64_t *address_at(struct virtio_pci_queue *q, uint32_t offset)
 /* Registers that show the selected queue; without one they are 0 (4.1.4.3.1: queue_size 0 means unavailable). */
 static uint32_t queue_read(struct virtio_pci *vp, uint32_t offset)
 {
-	struct virtio_pci_queue *q = virtio_pci_selected(vp);
+	struct virtio_regs_queue *q = virtio_regs_selected(&vp->regs);
 
 	if (!q)
 		return 0;
@@ -60,7 +48,7 @@ static uint32_t queue_read(struct virtio_pci *vp, uint32_t offset)
 	case VIRTIO_PCI_QUEUE_ENABLE:
 		return q->enabled;
 	case VIRTIO_PCI_QUEUE_NOTIFY_OFF:
-		return vp->queue_select;
+		return vp->regs.queue_select;
 	default:
 		return (uint32_t)(*address_at(q, offset) >> (offset & 4 ? 32 : 0));
 	}
@@ -72,23 +60,23 @@ uint32_t virtio_pci_common_read(struct virtio_pci *vp, uint32_t offset, unsigned
 		return 0;
 	switch (offset) {
 	case VIRTIO_PCI_DEVICE_FEATURE_SELECT:
-		return vp->device_feature_select;
+		return vp->regs.device_feature_select;
 	case VIRTIO_PCI_DEVICE_FEATURE:
-		return half(vp->dev->offered, vp->device_feature_select);
+		return virtio_regs_half(vp->regs.dev->offered, vp->regs.device_feature_select);
 	case VIRTIO_PCI_DRIVER_FEATURE_SELECT:
-		return vp->driver_feature_select;
+		return vp->regs.driver_feature_select;
 	case VIRTIO_PCI_DRIVER_FEATURE:
-		return half(vp->driver_features, vp->driver_feature_select);
+		return virtio_regs_half(vp->regs.driver_features, vp->regs.driver_feature_select);
 	case VIRTIO_PCI_CONFIG_VECTOR:
 		return VIRTIO_PCI_NO_VECTOR;
 	case VIRTIO_PCI_NUM_QUEUES:
-		return vp->dev->num_queues;
+		return vp->regs.dev->num_queues;
 	case VIRTIO_PCI_STATUS:
-		return vp->dev->status;
+		return vp->regs.dev->status;
 	case VIRTIO_PCI_GENERATION:
-		return vp->generation;
+		return vp->regs.generation;
 	case VIRTIO_PCI_QUEUE_SELECT:
-		return vp->queue_select;
+		return vp->regs.queue_select;
 	default:
 		return queue_read(vp, offset);
 	}
@@ -96,60 +84,9 @@ uint32_t virtio_pci_common_read(struct virtio_pci *vp, uint32_t offset, unsigned
 
 /* --- writing ---------------------------------------------------------------------------------------------------------- */
 
-static void set_features(struct virtio_pci *vp, uint32_t value)
-{
-	uint32_t select = vp->driver_feature_select;
-
-	/* 3.1.1, step 5: no new feature bits after FEATURES_OK. */
-	if (select > 1 || vp->dev->features_final)
-		return;
-	vp->driver_features &= ~((uint64_t)UINT32_MAX << 32 * select);
-	vp->driver_features |= (uint64_t)value << 32 * select;
-}
-
-/* The driver set FEATURES_OK: do we agree? 6.1: a modern driver accepts VERSION_1, and we need not go on without. */
-static bool accept_features(struct virtio_pci *vp)
-{
-	return (vp->driver_features & VIRTIO_F_VERSION_1) && !virtio_dev_set_features(vp->dev, vp->driver_features);
-}
-
-static void set_status(struct virtio_pci *vp, uint8_t status)
-{
-	struct virtio_dev *dev = vp->dev;
-	uint8_t fresh = status & (uint8_t)~dev->status;
-
-	if (!status) {
-		virtio_pci_reset(vp);
-		return;
-	}
-	if ((fresh & VIRTIO_STATUS_FEATURES_OK) && !accept_features(vp))
-		status &= (uint8_t)~VIRTIO_STATUS_FEATURES_OK;
-	if ((fresh & VIRTIO_STATUS_DRIVER_OK) && !((status | dev->status) & VIRTIO_STATUS_FEATURES_OK)) {
-		virtio_dev_break(dev, "the driver set DRIVER_OK without agreement on features (virtio 1.2, 3.1.1)");
-		status &= (uint8_t)~VIRTIO_STATUS_DRIVER_OK;
-	}
-	/* What we took back may have been all there was, and 0 would be a reset. */
-	if (status)
-		virtio_dev_set_status(dev, status);
-}
-
-/* 4.1.4.3.2: the driver has configured everything else by now, and never writes 0. */
-static void enable(struct virtio_pci *vp, struct virtio_pci_queue *q)
-{
-	struct virtio_dev *dev = vp->dev;
-
-	if (!(dev->status & VIRTIO_STATUS_FEATURES_OK))
-		virtio_dev_break(dev, "the driver enabled a queue before features were agreed on (virtio 1.2, 3.1.1)");
-	else if (virtio_dev_set_queue(dev, vp->queue_select, q->size, q->desc, q->driver, q->device))
-		virtio_dev_break(dev, "the driver enabled a queue of impossible size, or outside guest memory (virtio 1.2, 2.7)");
-	else
-		q->enabled = true;
-}
-
 static void queue_write(struct virtio_pci *vp, uint32_t offset, uint32_t value)
 {
-	struct virtio_pci_queue *q = virtio_pci_selected(vp);
-	uint64_t *address;
+	struct virtio_regs_queue *q = virtio_regs_selected(&vp->regs);
 
 	if (!q || q->enabled)
 		return;
@@ -158,15 +95,15 @@ static void queue_write(struct virtio_pci *vp, uint32_t offset, uint32_t value)
 		q->size = (uint16_t)value;
 		break;
 	case VIRTIO_PCI_QUEUE_ENABLE:
+		/* 4.1.4.3.2: the driver has configured everything else by now, and never writes 0. */
 		if (value == 1)
-			enable(vp, q);
+			virtio_regs_enable(&vp->regs);
 		break;
 	case VIRTIO_PCI_QUEUE_VECTOR:
 	case VIRTIO_PCI_QUEUE_NOTIFY_OFF:
 		break;
 	default:
-		address = address_at(q, offset);
-		*address = offset & 4 ? (uint64_t)value << 32 | (uint32_t)*address : (*address & ~(uint64_t)UINT32_MAX) | value;
+		virtio_regs_set_half(address_at(q, offset), offset & 4, value);
 	}
 }
 
@@ -176,19 +113,19 @@ void virtio_pci_common_write(struct virtio_pci *vp, uint32_t offset, unsigned in
 		return;
 	switch (offset) {
 	case VIRTIO_PCI_DEVICE_FEATURE_SELECT:
-		vp->device_feature_select = value;
+		vp->regs.device_feature_select = value;
 		break;
 	case VIRTIO_PCI_DRIVER_FEATURE_SELECT:
-		vp->driver_feature_select = value;
+		vp->regs.driver_feature_select = value;
 		break;
 	case VIRTIO_PCI_DRIVER_FEATURE:
-		set_features(vp, value);
+		virtio_regs_set_features(&vp->regs, value);
 		break;
 	case VIRTIO_PCI_STATUS:
-		set_status(vp, (uint8_t)value);
+		virtio_regs_set_status(&vp->regs, (uint8_t)value);
 		break;
 	case VIRTIO_PCI_QUEUE_SELECT:
-		vp->queue_select = (uint16_t)value;
+		vp->regs.queue_select = (uint16_t)value;
 		break;
 	case VIRTIO_PCI_DEVICE_FEATURE:
 	case VIRTIO_PCI_CONFIG_VECTOR:

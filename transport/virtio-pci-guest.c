@@ -4,7 +4,6 @@
  * window; what differs between them is where registers are and how a ring is announced.
  */
 #include <transport/virtio-pci-guest.h>
-#include <virtio/vring-driver.h>
 
 static struct virtio_pci_device *of(struct virtio_device *vdev)
 {
@@ -23,18 +22,10 @@ static void out(const struct virtio_pci_device *dev, unsigned int port, unsigned
 
 /* --- the device's configuration --------------------------------------------------------------------------------------- */
 
-/* The widest access that an aligned @offset allows, as 4.1.3.1 wants it for the fields of a configuration. */
-static unsigned int width(size_t offset, size_t len)
-{
-	if (len >= 4 && offset % 4 == 0)
-		return 4;
-	return len >= 2 && offset % 2 == 0 ? 2 : 1;
-}
-
 static void read_config(struct virtio_pci_device *dev, size_t offset, uint8_t *to, size_t len)
 {
 	while (len) {
-		unsigned int size = width(offset, len);
+		unsigned int size = guest_access_width(offset, len);
 		uint32_t value = in(dev, dev->config + (unsigned int)offset, size);
 
 		for (unsigned int i = 0; i < size; i++)
@@ -73,7 +64,7 @@ static int pci_set(struct virtio_device *vdev, size_t offset, const void *buf, s
 	if (!in_config(dev, offset, len))
 		return -VIRTIO_ERANGE;
 	while (len) {
-		unsigned int size = width(offset, len);
+		unsigned int size = guest_access_width(offset, len);
 		uint32_t value = 0;
 
 		for (unsigned int i = 0; i < size; i++)
@@ -152,41 +143,6 @@ static int legacy_finalize_features(struct virtio_device *vdev)
 
 /* --- queues ----------------------------------------------------------------------------------------------------------- */
 
-static void release_ring(struct virtio_pci_device *dev, unsigned int index)
-{
-	const struct virtio_platform *platform = dev->vdev.platform;
-
-	if (platform->free && dev->ring[index].base)
-		platform->free(platform->opaque, dev->ring[index].base, dev->ring[index].size);
-	dev->ring[index].base = NULL;
-}
-
-/* A ring of @num entries in one block, and a queue on it. Its guest-physical address into *@address. 0 or negative error. */
-static int make_queue(struct virtio_pci_device *dev, unsigned int index, uint32_t num, uint64_t *address, struct virtio_queue **vq)
-{
-	const struct virtio_platform *platform = dev->vdev.platform;
-	size_t size = vring_bytes(num, VRING_LEGACY_ALIGN);
-	uint8_t *ring;
-	int ret;
-
-	if (!num)
-		return -VIRTIO_ENOENT;
-	if (!vring_size_valid(num))
-		return -VIRTIO_EINVAL;
-	ring = platform->alloc ? platform->alloc(platform->opaque, size, VIRTIO_PCI_LEGACY_PAGE) : NULL;
-	if (!ring)
-		return -VIRTIO_ENOMEM;
-	dev->ring[index].base = ring;
-	dev->ring[index].size = size;
-	*address = virtio_mem_address(platform->mem, ring, size);
-	ret = *address == VIRTIO_BAD_ADDRESS ? -VIRTIO_EFAULT
-					     : vring_driver_create(&dev->vdev, index, num, ring, ring + vring_desc_bytes(num),
-								   ring + vring_used_offset(num, VRING_LEGACY_ALIGN), vq);
-	if (ret < 0)
-		release_ring(dev, index);
-	return ret;
-}
-
 static void out_address(struct virtio_pci_device *dev, unsigned int port, uint64_t address)
 {
 	out(dev, port, 4, (uint32_t)address);
@@ -196,19 +152,19 @@ static void out_address(struct virtio_pci_device *dev, unsigned int port, uint64
 static int modern_find_queue(struct virtio_device *vdev, unsigned int index, struct virtio_queue **vq)
 {
 	struct virtio_pci_device *dev = of(vdev);
-	uint64_t address;
+	struct guest_ring *ring = &dev->ring[index];
 	uint32_t num;
 	int ret;
 
 	out(dev, dev->common + VIRTIO_PCI_QUEUE_SELECT, 2, index);
 	num = in(dev, dev->common + VIRTIO_PCI_QUEUE_SIZE, 2);
-	ret = make_queue(dev, index, num, &address, vq);
+	ret = guest_ring_create(vdev, index, num, ring, vq);
 	if (ret < 0)
 		return ret;
 	out(dev, dev->common + VIRTIO_PCI_QUEUE_SIZE, 2, num);
-	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DESC, address);
-	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DRIVER, address + vring_desc_bytes(num));
-	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DEVICE, address + vring_used_offset(num, VRING_LEGACY_ALIGN));
+	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DESC, ring->address);
+	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DRIVER, ring->driver);
+	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DEVICE, ring->device);
 	/* 4.1.4.4: where to kick it. */
 	(*vq)->handle = dev->notify + dev->notify_step * in(dev, dev->common + VIRTIO_PCI_QUEUE_NOTIFY_OFF, 2);
 	out(dev, dev->common + VIRTIO_PCI_QUEUE_ENABLE, 2, 1);
@@ -218,25 +174,21 @@ static int modern_find_queue(struct virtio_device *vdev, unsigned int index, str
 static int legacy_find_queue(struct virtio_device *vdev, unsigned int index, struct virtio_queue **vq)
 {
 	struct virtio_pci_device *dev = of(vdev);
-	uint64_t address;
+	struct guest_ring *ring = &dev->ring[index];
 	int ret;
 
 	out(dev, dev->common + VIRTIO_PCI_LEGACY_QUEUE_SELECT, 2, index);
-	ret = make_queue(dev, index, in(dev, dev->common + VIRTIO_PCI_LEGACY_QUEUE_SIZE, 2), &address, vq);
+	ret = guest_ring_create(vdev, index, in(dev, dev->common + VIRTIO_PCI_LEGACY_QUEUE_SIZE, 2), ring, vq);
 	if (ret < 0)
 		return ret;
 	(*vq)->handle = dev->common + VIRTIO_PCI_LEGACY_QUEUE_NOTIFY;
-	out(dev, dev->common + VIRTIO_PCI_LEGACY_QUEUE_PFN, 4, (uint32_t)(address / VIRTIO_PCI_LEGACY_PAGE));
+	out(dev, dev->common + VIRTIO_PCI_LEGACY_QUEUE_PFN, 4, (uint32_t)(ring->address / VIRTIO_PCI_LEGACY_PAGE));
 	return 0;
 }
 
 static void pci_delete_queue(struct virtio_queue *vq)
 {
-	struct virtio_pci_device *dev = of(vq->vdev);
-	unsigned int index = vq->index;
-
-	vring_driver_destroy(vq);
-	release_ring(dev, index);
+	guest_ring_destroy(vq, &of(vq->vdev)->ring[vq->index]);
 }
 
 static void legacy_delete_queue(struct virtio_queue *vq)

@@ -14,6 +14,7 @@
 #ifndef KENNEL_TRANSPORT_VIRTIO_PCI_GUEST_H
 #define KENNEL_TRANSPORT_VIRTIO_PCI_GUEST_H
 
+#include <transport/guest-ring.h>
 #include <transport/virtio-pci.h>
 #include <virtio/driver.h>
 
@@ -42,10 +43,7 @@ struct virtio_pci_device {
 	uint16_t common, notify, isr, config;
 	uint32_t config_len;
 	uint32_t notify_step;
-	struct {			/* memory of the rings */
-		void *base;
-		size_t size;
-	} ring[VIRTIO_DRIVER_QUEUES];
+	struct guest_ring ring[VIRTIO_DRIVER_QUEUES];
 };
 
 /* Look at bus 0. @platform->alloc gives the rings' memory. Both must outlive the bus. */

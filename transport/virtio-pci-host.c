@@ -10,15 +10,22 @@
 
 /* --- what devices tell the guest -------------------------------------------------------------------------------------- */
 
+/* The line is high while there is a reason that the driver has not read. */
+static void settle(struct virtio_pci *vp)
+{
+	if (vp->pci.pin != !!vp->regs.isr)
+		pci_function_interrupt(&vp->pci, vp->regs.isr);
+}
+
 static void signal(struct virtio_pci *vp, uint8_t why)
 {
-	vp->isr |= why;
-	pci_function_interrupt(&vp->pci, true);
+	vp->regs.isr |= why;
+	settle(vp);
 }
 
 static void pci_interrupt(struct virtio_dev *dev, unsigned int queue)
 {
-	signal(dev->transport_data, VIRTIO_PCI_ISR_QUEUE);
+	signal(dev->transport_data, VIRTIO_ISR_QUEUE);
 }
 
 static void pci_config_changed(struct virtio_dev *dev)
@@ -26,9 +33,9 @@ static void pci_config_changed(struct virtio_dev *dev)
 	struct virtio_pci *vp = dev->transport_data;
 
 	/* 4.1.4.3.1: the generation changes before a driver can see a mixture of old and new. */
-	vp->generation++;
+	vp->regs.generation++;
 	if (dev->status & VIRTIO_STATUS_DRIVER_OK)
-		signal(vp, VIRTIO_PCI_ISR_CONFIG);
+		signal(vp, VIRTIO_ISR_CONFIG);
 }
 
 static void pci_broken(struct virtio_dev *dev)
@@ -45,53 +52,19 @@ static const struct virtio_transport_ops pci_transport = {
 	.broken = pci_broken,
 };
 
-/* --- what both kinds of driver share ---------------------------------------------------------------------------------- */
-
-void virtio_pci_reset(struct virtio_pci *vp)
-{
-	virtio_dev_reset(vp->dev);
-	vp->device_feature_select = vp->driver_feature_select = 0;
-	vp->driver_features = 0;
-	vp->queue_select = 0;
-	/* 4.1.4.3.1: queue_size is the largest the device takes, and no queue is enabled. */
-	for (unsigned int i = 0; i < vp->dev->num_queues; i++)
-		vp->queue[i] = (struct virtio_pci_queue){ .size = vp->dev->queues[i].num_max };
-	virtio_pci_read_isr(vp);
-}
-
 uint8_t virtio_pci_read_isr(struct virtio_pci *vp)
 {
-	uint8_t isr = vp->isr;
+	uint8_t isr = vp->regs.isr;
 
-	vp->isr = 0;
-	pci_function_interrupt(&vp->pci, false);
+	vp->regs.isr = 0;
+	settle(vp);
 	return isr;
 }
 
-/* Bytes of an access of @size at @offset that lie within the device's configuration. */
-static unsigned int config_part(const struct virtio_pci *vp, uint32_t offset, unsigned int size)
+static void reset(struct virtio_pci *vp)
 {
-	size_t len = vp->dev->config_len;
-
-	return offset >= len ? 0 : len - offset < size ? (unsigned int)(len - offset) : size;
-}
-
-uint32_t virtio_pci_config_read(struct virtio_pci *vp, uint32_t offset, unsigned int size)
-{
-	uint8_t bytes[4] = { 0 };
-
-	virtio_dev_config_read(vp->dev, offset, bytes, config_part(vp, offset, size));
-	return virtio_get32(false, bytes);
-}
-
-void virtio_pci_config_write(struct virtio_pci *vp, uint32_t offset, unsigned int size, uint32_t value)
-{
-	unsigned int part = config_part(vp, offset, size);
-	uint8_t bytes[4];
-
-	virtio_put32(false, bytes, value);
-	if (part)
-		virtio_dev_config_write(vp->dev, offset, bytes, part);
+	virtio_regs_reset(&vp->regs);
+	settle(vp);
 }
 
 /* --- windows ---------------------------------------------------------------------------------------------------------- */
@@ -113,7 +86,7 @@ static void modern_write(struct virtio_pci *vp, uint32_t offset, unsigned int si
 {
 	/* Each queue has a port of its own, so which port it is says all, and the value nothing. */
 	if (offset >= VIRTIO_PCI_AT_NOTIFY)
-		virtio_dev_kick(vp->dev, (offset - VIRTIO_PCI_AT_NOTIFY) / VIRTIO_PCI_NOTIFY_STEP);
+		virtio_dev_kick(vp->regs.dev, (offset - VIRTIO_PCI_AT_NOTIFY) / VIRTIO_PCI_NOTIFY_STEP);
 	else if (offset < VIRTIO_PCI_AT_COMMON + VIRTIO_PCI_COMMON_LEN)
 		virtio_pci_common_write(vp, offset - VIRTIO_PCI_AT_COMMON, size, value);
 }
@@ -125,9 +98,9 @@ static uint32_t bar_read(struct pci_function *fn, unsigned int bar, uint32_t off
 	if (bar == VIRTIO_PCI_BAR_MODERN)
 		return modern_read(vp, offset, size);
 	if (bar == VIRTIO_PCI_BAR_CONFIG)
-		return virtio_pci_config_read(vp, offset, size);
+		return virtio_regs_config_read(&vp->regs, offset, size);
 	if (offset >= VIRTIO_PCI_LEGACY_CONFIG)
-		return virtio_pci_config_read(vp, offset - VIRTIO_PCI_LEGACY_CONFIG, size);
+		return virtio_regs_config_read(&vp->regs, offset - VIRTIO_PCI_LEGACY_CONFIG, size);
 	return virtio_pci_legacy_read(vp, offset, size);
 }
 
@@ -138,11 +111,13 @@ static void bar_write(struct pci_function *fn, unsigned int bar, uint32_t offset
 	if (bar == VIRTIO_PCI_BAR_MODERN)
 		modern_write(vp, offset, size, value);
 	else if (bar == VIRTIO_PCI_BAR_CONFIG)
-		virtio_pci_config_write(vp, offset, size, value);
+		virtio_regs_config_write(&vp->regs, offset, size, value);
 	else if (offset >= VIRTIO_PCI_LEGACY_CONFIG)
-		virtio_pci_config_write(vp, offset - VIRTIO_PCI_LEGACY_CONFIG, size, value);
+		virtio_regs_config_write(&vp->regs, offset - VIRTIO_PCI_LEGACY_CONFIG, size, value);
 	else
 		virtio_pci_legacy_write(vp, offset, size, value);
+	/* What was written may have been a reset. */
+	settle(vp);
 }
 
 /* --- the way to the windows through the configuration space (4.1.4.9) ------------------------------------------------- */
@@ -194,12 +169,12 @@ static void config_written(struct pci_function *fn, unsigned int at, unsigned in
  */
 static void master_off(struct pci_function *fn)
 {
-	virtio_pci_reset(of(fn));
+	reset(of(fn));
 }
 
 static void restart(struct pci_function *fn)
 {
-	virtio_pci_reset(of(fn));
+	reset(of(fn));
 }
 
 static const struct pci_function_ops function_ops = {
@@ -238,18 +213,13 @@ static const struct kind *kind_of(uint32_t id)
 
 static const char *why_not(const struct virtio_dev *dev, const struct virtio_mem *mem)
 {
-	if (!dev || !dev->ops || !mem || !dev->id || dev->id > 0xff)
-		return "this device cannot be described to PCI";
-	if (!(dev->offered & VIRTIO_F_VERSION_1))
-		return "a device on PCI must offer VIRTIO_F_VERSION_1";
-	if (dev->num_queues > VIRTIO_PCI_QUEUES)
-		return "a device on PCI has at most 32 queues here";
-	if (dev->config_len > 256 - VIRTIO_PCI_LEGACY_CONFIG)
-		return "the configuration of a device on PCI has at most 236 bytes here";
-	for (unsigned int i = 0; i < dev->num_queues; i++)
-		if (!vring_size_valid(dev->queues[i].num_max))
-			return "a queue's size must be a power of two";
-	return NULL;
+	const char *why = virtio_regs_why_not(dev);
+
+	if (why)
+		return why;
+	if (!mem)
+		return "a device needs guest memory";
+	return dev->config_len > 256 - VIRTIO_PCI_LEGACY_CONFIG ? "the configuration of a device on PCI has at most 236 bytes here" : NULL;
 }
 
 /* Add a capability; @extra is the multiplier of NOTIFY. Returns its offset. */
@@ -271,7 +241,7 @@ static unsigned int add_capability(struct virtio_pci *vp, uint8_t type, uint8_t 
 
 static void add_windows(struct virtio_pci *vp)
 {
-	uint32_t config_len = (uint32_t)vp->dev->config_len, notify = VIRTIO_PCI_NOTIFY_STEP * vp->dev->num_queues;
+	uint32_t config_len = (uint32_t)vp->regs.dev->config_len, notify = VIRTIO_PCI_NOTIFY_STEP * vp->regs.dev->num_queues;
 	uint8_t *writable;
 
 	if (vp->transitional)
@@ -295,7 +265,7 @@ static void add_windows(struct virtio_pci *vp)
 
 static void add_ids(struct virtio_pci *vp, const struct kind *kind)
 {
-	uint32_t id = vp->dev->id;
+	uint32_t id = vp->regs.dev->id;
 
 	pci_function_init(&vp->pci, &function_ops, VIRTIO_PCI_VENDOR,
 			  (uint16_t)(vp->transitional ? kind->transitional : VIRTIO_PCI_MODERN_ID + id));
@@ -318,7 +288,7 @@ int virtio_pci_init(struct virtio_pci *vp, struct virtio_dev *dev, enum virtio_p
 	if (why)
 		return -VIRTIO_EINVAL;
 	virtio_zero(vp, sizeof(*vp));
-	vp->dev = dev;
+	vp->regs.dev = dev;
 	vp->transitional = kind == VIRTIO_PCI_TRANSITIONAL && kind_of(dev->id)->transitional;
 	add_ids(vp, kind_of(dev->id));
 	add_windows(vp);
@@ -328,6 +298,6 @@ int virtio_pci_init(struct virtio_pci *vp, struct virtio_dev *dev, enum virtio_p
 	dev->transport_data = vp;
 	dev->mem = mem;
 	dev->legacy_big_endian = false;
-	virtio_pci_reset(vp);
+	reset(vp);
 	return 0;
 }

@@ -14,10 +14,8 @@
 #define KENNEL_TRANSPORT_VIRTIO_PCI_HOST_H
 
 #include <transport/pci-function.h>
+#include <transport/registers.h>
 #include <transport/virtio-pci.h>
-#include <virtio/device.h>
-
-#define VIRTIO_PCI_QUEUES	32	/* most queues of one device: one notification port each */
 
 enum virtio_pci_kind {
 	VIRTIO_PCI_MODERN,
@@ -35,27 +33,11 @@ enum {
 	VIRTIO_PCI_NOTIFY_STEP = 4,	/* notify_off_multiplier: ports from one queue's to the next's */
 };
 
-/* What the driver has said about a queue. */
-struct virtio_pci_queue {
-	uint64_t desc, driver, device;	/* guest-physical addresses of its three parts */
-	uint32_t pfn;			/* legacy: of all three in one block */
-	uint16_t size;
-	bool enabled;			/* modern: and the device has taken it over */
-};
-
 struct virtio_pci {
 	struct pci_function pci;	/* first: what the bus holds */
-	struct virtio_dev *dev;
+	struct virtio_regs regs;
 	bool transitional;
 	uint8_t access;			/* offset of the PCI_CFG capability in the configuration space */
-
-	/* Since the last reset, but for the generation, which only ever counts. */
-	uint8_t isr;
-	uint8_t generation;		/* of the device's configuration */
-	uint32_t device_feature_select, driver_feature_select;
-	uint64_t driver_features;
-	uint16_t queue_select;
-	struct virtio_pci_queue queue[VIRTIO_PCI_QUEUES];
 
 	/* A device stopped because its driver broke the contract; once per reset. Set after virtio_pci_init(); may be NULL. */
 	void (*complain)(void *opaque, const struct virtio_dev *dev, const char *reason);

@@ -159,7 +159,7 @@ struct virtio_pci_device *pci_bed_next(struct pci_bed *bed, uint32_t id)
 void pci_bed_destroy(struct pci_bed *bed)
 {
 	for (unsigned int i = 0; i < bed->count; i++)
-		virtio_dev_destroy(bed->fn[i].dev);
+		virtio_dev_destroy(bed->fn[i].regs.dev);
 	free(bed->memory);
 	free(bed);
 }

@@ -135,7 +135,7 @@ static void modern_up(struct fuzz *f)
 	struct virtio_pci *vp = any_device(f);
 	unsigned int base = (unsigned int)pci_function_port(&vp->pci, VIRTIO_PCI_BAR_MODERN);
 	uint8_t how = fuzz_u8(&f->in);
-	uint64_t features = how & 1 ? vp->dev->offered : (vp->dev->offered & fuzz_u32(&f->in)) | VIRTIO_F_VERSION_1;
+	uint64_t features = how & 1 ? vp->regs.dev->offered : (vp->regs.dev->offered & fuzz_u32(&f->in)) | VIRTIO_F_VERSION_1;
 
 	out(f, base + VIRTIO_PCI_STATUS, 1, 0);
 	out(f, base + VIRTIO_PCI_STATUS, 1, 3);
@@ -144,9 +144,9 @@ static void modern_up(struct fuzz *f)
 		out(f, base + VIRTIO_PCI_DRIVER_FEATURE, 4, (uint32_t)(features >> 32 * i));
 	}
 	out(f, base + VIRTIO_PCI_STATUS, 1, 11);
-	for (unsigned int queue = 0; queue < vp->dev->num_queues; queue++) {
+	for (unsigned int queue = 0; queue < vp->regs.dev->num_queues; queue++) {
 		uint64_t at = how & 2 && fuzz_u8(&f->in) == 0 ? any_value(f) : ring_at(f, vp, queue);
-		uint32_t num = vp->dev->queues[queue].num_max;
+		uint32_t num = vp->regs.dev->queues[queue].num_max;
 
 		out(f, base + VIRTIO_PCI_QUEUE_SELECT, 2, queue);
 		out(f, base + VIRTIO_PCI_QUEUE_DESC, 4, (uint32_t)at);
@@ -165,8 +165,8 @@ static void legacy_up(struct fuzz *f)
 
 	out(f, base + VIRTIO_PCI_LEGACY_STATUS, 1, 0);
 	out(f, base + VIRTIO_PCI_LEGACY_STATUS, 1, 3);
-	out(f, base + VIRTIO_PCI_LEGACY_DRIVER_FEATURES, 4, (uint32_t)vp->dev->offered & (how & 1 ? ~0u : fuzz_u32(&f->in)));
-	for (unsigned int queue = 0; queue < vp->dev->num_queues; queue++) {
+	out(f, base + VIRTIO_PCI_LEGACY_DRIVER_FEATURES, 4, (uint32_t)vp->regs.dev->offered & (how & 1 ? ~0u : fuzz_u32(&f->in)));
+	for (unsigned int queue = 0; queue < vp->regs.dev->num_queues; queue++) {
 		out(f, base + VIRTIO_PCI_LEGACY_QUEUE_SELECT, 2, queue);
 		out(f, base + VIRTIO_PCI_LEGACY_QUEUE_PFN, 4,
 		    how & 2 && fuzz_u8(&f->in) == 0 ? any_value(f) : (uint32_t)(ring_at(f, vp, queue) / 4096));
@@ -201,7 +201,7 @@ static void poke(struct fuzz *f)
 {
 	struct virtio_pci *vp = any_device(f);
 	uint8_t how = fuzz_u8(&f->in);
-	uint8_t *ring = f->bed->memory + ring_at(f, vp, (how >> 3) % vp->dev->num_queues);
+	uint8_t *ring = f->bed->memory + ring_at(f, vp, (how >> 3) % vp->regs.dev->num_queues);
 
 	if (how & 1)
 		store_desc(f, ring + (size_t)16 * (fuzz_u8(&f->in) & 15));
@@ -228,7 +228,7 @@ static void store_header(struct fuzz *f, uint8_t *at)
 static void offer(struct fuzz *f)
 {
 	struct virtio_pci *vp = any_device(f);
-	unsigned int queue = fuzz_u8(&f->in) % vp->dev->num_queues, num = vp->dev->queues[queue].num_max;
+	unsigned int queue = fuzz_u8(&f->in) % vp->regs.dev->num_queues, num = vp->regs.dev->queues[queue].num_max;
 	uint8_t *ring = f->bed->memory + ring_at(f, vp, queue), *avail = ring + (size_t)16 * num;
 	unsigned int n = 1 + fuzz_u8(&f->in) % 4, writable = fuzz_u8(&f->in) % (n + 1), head = fuzz_u8(&f->in) % num;
 	uint16_t idx = virtio_get16(false, avail + 2);
@@ -300,9 +300,9 @@ static void check_lines(const struct fuzz *f)
 	for (unsigned int i = 0; i < DEVICES; i++) {
 		const struct virtio_pci *vp = &f->bed->fn[i];
 
-		assert_int_equal(!!vp->isr, vp->pci.pin);
+		assert_int_equal(!!vp->regs.isr, vp->pci.pin);
 		assert_int_equal(!!(pci_function_get16(&vp->pci, PCI_STATUS) & PCI_STATUS_INTERRUPT), vp->pci.pin);
-		if (vp->isr && !(pci_function_get16(&vp->pci, PCI_COMMAND) & PCI_COMMAND_NO_INTX))
+		if (vp->regs.isr && !(pci_function_get16(&vp->pci, PCI_COMMAND) & PCI_COMMAND_NO_INTX))
 			lines |= (uint16_t)(1u << pci_bus_line(i + 1));
 	}
 	assert_int_equal(lines, f->bed->lines);

@@ -99,7 +99,7 @@ static struct virtio_device *find(struct fixture *f, uint32_t id)
 /* The right kind of agreement was reached. */
 static void check_features(struct fixture *f, struct virtio_device *vdev)
 {
-	struct virtio_dev *dev = f->bed->fn[((struct virtio_pci_device *)vdev)->slot - 1].dev;
+	struct virtio_dev *dev = f->bed->fn[((struct virtio_pci_device *)vdev)->slot - 1].regs.dev;
 
 	assert_int_equal(dev->features, vdev->features);
 	assert_int_equal(!!(vdev->features & VIRTIO_F_VERSION_1), !f->legacy);

@@ -698,9 +698,9 @@ static void through_the_configuration_space(void **state)
 	assert_int_equal(get(f, data, 1), 3);
 	/* Only writing the data acts. */
 	aim(f, cap, VIRTIO_PCI_BAR_MODERN, VIRTIO_PCI_DRIVER_FEATURE_SELECT, 4);
-	assert_int_equal(f->bed->fn[0].driver_feature_select, 0);
+	assert_int_equal(f->bed->fn[0].regs.driver_feature_select, 0);
 	pci_bed_set(f->bed, 1, data, 4, 1);
-	assert_int_equal(f->bed->fn[0].driver_feature_select, 1);
+	assert_int_equal(f->bed->fn[0].regs.driver_feature_select, 1);
 	/* Places and lengths that do not exist. */
 	aim(f, cap, VIRTIO_PCI_BAR_MODERN, VIRTIO_PCI_STATUS, 3);
 	pci_bed_set(f->bed, 1, data, 4, 0);
