@@ -24,4 +24,7 @@ int doctor(void);
  */
 int fetch(int argc, char **argv);
 
+/** vhost_user - serve the device argv[1] (blk, net, rng) to virtual machines of others until SIGTERM; returns an exit status */
+int vhost_user(int argc, char **argv);
+
 #endif

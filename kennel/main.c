@@ -24,6 +24,7 @@ static void print_usage(FILE *to)
 {
 	fprintf(to, "usage: kennel run [OPTION...] KERNEL|GUEST [-- KERNEL-PARAMETER...]\n"
 		    "       kennel fetch GUEST [OPTION...]\n"
+		    "       kennel vhost-user blk|net|rng --socket-path PATH [OPTION...]\n"
 		    "       kennel doctor\n"
 		    "       kennel help | --help | --version\n");
 }
@@ -77,6 +78,8 @@ int main(int argc, char **argv)
 		return run_command(argc - 1, argv + 1);
 	if (!strcmp(command, "fetch"))
 		return fetch(argc - 1, argv + 1);
+	if (!strcmp(command, "vhost-user"))
+		return vhost_user(argc - 1, argv + 1);
 	if (!strcmp(command, "doctor"))
 		return doctor();
 	if (!strcmp(command, "help") || !strcmp(command, "--help") || !strcmp(command, "-h"))

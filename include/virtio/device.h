@@ -36,6 +36,11 @@ struct virtio_dev_ops {
 	void (*config_get)(struct virtio_dev *dev, void *config);
 	/* The driver wrote [@offset, @offset + @len) of the config space; bounds are checked. */
 	void (*config_set)(struct virtio_dev *dev, size_t offset, const void *data, size_t len);
+	/*
+	 * Finish what is under way: on return every buffer that was taken has been given back, and flushed. For buses that lay a device
+	 * down and take it up again in mid-ring; a device that holds buffers and does not have this loses them there. May wait.
+	 */
+	void (*drain)(struct virtio_dev *dev);
 	/* Release the device and its backend. */
 	void (*destroy)(struct virtio_dev *dev);
 };

@@ -144,7 +144,6 @@ static struct machine *create(const struct machine_config *config, struct error 
 
 	if (!m) {
 		error_set(error, ENOMEM, "no memory for a machine");
-		devices_refuse(&config->devices);
 		return NULL;
 	}
 	m->machine.ops = &lguest_machine;
@@ -172,9 +171,8 @@ static struct machine *create(const struct machine_config *config, struct error 
 		err = load(m, error);
 	if (!err)
 		err = kick_timer_create(&m->clock.timer, m->cpu, error);
-	if (err)
-		devices_refuse(&config->devices);
-	else
+	/* The devices last: on success their backends are ours, on failure nothing of them has been taken but what attach() got. */
+	if (!err)
 		err = lguest_bus_create(m, &config->devices, error);
 	if (!err)
 		return &m->machine;

@@ -81,7 +81,6 @@ static struct machine *create(const struct machine_config *config, struct error 
 
 	if (!m) {
 		error_set(error, ENOMEM, "no memory for a machine");
-		devices_refuse(&config->devices);
 		return NULL;
 	}
 	m->machine.ops = &pc_machine;
@@ -101,9 +100,8 @@ static struct machine *create(const struct machine_config *config, struct error 
 		err = create_cpu(m, error);
 	if (!err)
 		err = kick_timer_create(&m->timer, m->cpu, error);
-	if (err)
-		devices_refuse(&config->devices);
-	else
+	/* Late: on success the backends are ours, on failure nothing of them has been taken but what the bus got. */
+	if (!err)
 		err = pc_bus_create(m, &config->devices, error);
 	if (!err)
 		err = pc_load(m, error);

@@ -25,6 +25,7 @@
 #define QUEUE_SIZE	128
 #define TIMEOUT_MS	5000
 #define RING_ALIGN	64u		/* of the used ring: a cache line of its own */
+#define BASE_PACKED	UINT32_C(0x80008000)	/* where a fresh packed ring begins: offsets of 15 bits, wrap counters above them */
 #define REQUESTS	16		/* most of the back end's questions that are answered in one go */
 
 #define WANTED_PROTOCOL_FEATURES                                                                                                     \
@@ -375,10 +376,12 @@ static int tell_address(struct vhost_user_frontend *fe, unsigned int index, uint
 
 static int start_ring(struct vhost_user_frontend *fe, unsigned int index, uint32_t num)
 {
+	/* A packed ring begins in the lap whose wrap counters are 1 (virtio 1.2, 2.8.1). */
+	uint32_t base = virtio_device_has(&fe->vdev, VIRTIO_F_RING_PACKED) ? BASE_PACKED : 0;
 	int error = tell_ring(fe, VHOST_USER_SET_VRING_NUM, index, num);
 
 	if (!error)
-		error = tell_ring(fe, VHOST_USER_SET_VRING_BASE, index, 0);
+		error = tell_ring(fe, VHOST_USER_SET_VRING_BASE, index, base);
 	if (!error)
 		error = tell_address(fe, index, num);
 	if (!error)

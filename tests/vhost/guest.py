@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""guest.py BUILD FOLDER [CASE...] - a Debian kernel in QEMU, without hardware virtualization, on our vhost-user devices.
+
+Its root file system lies on `kennel vhost-user blk`, its network is `kennel vhost-user net`; what it does there is guest-inside.
+FOLDER is where tests/boot/debian.py keeps its kernel. Without QEMU or without a kernel a case ends with status 77: skipped.
+"""
+import hashlib
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, '..', 'boot'))
+
+import debian  # noqa: E402
+from peers import Bench, Failure, Skip, main, need, wait_for  # noqa: E402
+
+TOOLS = {**os.environ, 'PATH': os.environ['PATH'] + ':/usr/sbin:/sbin'}
+FOLDER = sys.argv[2] if len(sys.argv) > 2 else None
+
+
+class Guest:
+    """QEMU, the two processes that are its devices, and a web server that it can reach."""
+
+    def __init__(self, bench):
+        need('qemu-system-x86_64', 'qemu-system-x86')
+        need('mke2fs', 'e2fsprogs')
+        try:
+            debian.prepare(bench.kennel, FOLDER)
+        except debian.Skipped as reason:
+            raise Skip(reason) from None
+        self.bench = bench
+        self.web = debian.Web()
+        self.root = self.make_root()
+        self.qemu = None
+        self.disk = self.serve_disk()
+        self.net = self.serve('net', '--net', 'user')
+
+    def make_root(self):
+        tree, root = self.bench.path('tree'), self.bench.file('root', size=48 << 20)
+        for name in 'bin', 'dev', 'proc', 'sys', 'tmp':
+            os.makedirs(os.path.join(tree, name))
+        shutil.copy(os.path.join(FOLDER, 'busybox'), os.path.join(tree, 'bin'))
+        os.symlink('busybox', os.path.join(tree, 'bin/sh'))
+        shutil.copy(os.path.join(HERE, 'guest-inside'), os.path.join(tree, 'inside'))
+        subprocess.run(['mke2fs', '-q', '-F', '-t', 'ext4', '-d', tree, root], check=True, capture_output=True, env=TOOLS)
+        return root
+
+    def serve(self, kind, *options):
+        socket = self.bench.path(kind + '.socket')
+        process = self.bench.start(kind + '.log', self.bench.kennel, 'vhost-user', kind, '--socket-path', socket, *options)
+        return self.bench.listening(process, socket)
+
+    def serve_disk(self):
+        return self.serve('blk', '--disk', self.root)
+
+    def boot(self, what, reconnect=''):
+        if os.path.exists(self.bench.path('console')):
+            os.unlink(self.bench.path('console'))
+        self.qemu = self.bench.start(
+            'console', 'qemu-system-x86_64', '-accel', 'tcg', '-m', '256', '-nodefaults', '-display', 'none', '-no-reboot', '-serial', 'stdio',
+            '-object', 'memory-backend-memfd,id=ram,size=256M,share=on', '-machine', 'pc,memory-backend=ram',
+            '-chardev', f'socket,id=disk,path={self.bench.path("blk.socket")}{reconnect}', '-device', 'vhost-user-blk-pci,chardev=disk',
+            '-chardev', f'socket,id=net,path={self.bench.path("net.socket")}{reconnect}', '-netdev', 'vhost-user,id=net,chardev=net',
+            # QEMU 7.2 crashes when a network card with MSI-X vectors starts on vhost-user without KVM.
+            '-device', 'virtio-net-pci,netdev=net,mac=52:54:00:12:34:56,vectors=0',
+            '-kernel', os.path.join(FOLDER, 'vmlinuz'), '-initrd', os.path.join(FOLDER, 'initrd.img'),
+            '-append', f'console=ttyS0 quiet net.ifnames=0 root=/dev/vda rw init=/inside run={what} web=10.0.2.2:{self.web.server_port}')
+
+    def console(self):
+        return self.bench.log_of(self.qemu).replace('\r', '')
+
+    def said(self, pattern, seconds=120):
+        def matches():
+            if self.qemu.poll() is not None and not re.search(pattern, self.console(), re.M):
+                self.fail(f'QEMU ended before {pattern!r}')
+            return re.search(pattern, self.console(), re.M)
+        try:
+            wait_for(pattern, matches, seconds)
+        except Failure as failure:
+            self.fail(failure)
+
+    def fail(self, why):
+        logs = ''.join(f'--- {process.args[2]}\n{self.bench.log_of(process)}' for process in (self.disk, self.net))
+        raise Failure(f'{why}\n--- console\n{self.console()}\n{logs}')
+
+    def check_data(self):
+        """What came by the network is on the disk, as the guest sees it and as the host does."""
+        expected = hashlib.sha256(self.web.data).hexdigest()
+        self.said(f'^sum {expected}')
+        self.said('^posted$')
+        self.qemu.wait(60)
+        data = self.bench.path('data')
+        subprocess.run(['debugfs', '-R', f'dump /data {data}', self.root], check=True, capture_output=True, env=TOOLS)
+        if self.bench.read('data') != self.web.data:
+            self.fail('the file on the disk is another one')
+
+    def check_alive(self):
+        for process in self.disk, self.net:
+            if process.poll() is not None:
+                self.fail(f'{" ".join(process.args[1:3])} ended with status {process.returncode}')
+
+
+def case_guest(bench):
+    """DHCP and a file through our network back end, onto a file system on our disk back end."""
+    guest = Guest(bench)
+    guest.boot('all')
+    guest.said(r'^lease 10\.0\.2\.15')
+    guest.check_data()
+    guest.check_alive()
+    if subprocess.run(['e2fsck', '-f', '-n', guest.root], capture_output=True, env=TOOLS).returncode:
+        guest.fail('the file system is not clean')
+
+
+def case_guest_killed(bench):
+    """QEMU killed at random moments, most of them with requests under way: our back ends live and serve the next one."""
+    guest = Guest(bench)
+    dice = random.Random(2)
+    for _ in range(3):
+        guest.boot('busy')
+        guest.said('^round 1')
+        time.sleep(dice.uniform(0, 1))
+        guest.qemu.kill()
+        guest.qemu.wait()
+        guest.check_alive()
+    guest.boot('all')
+    guest.check_data()
+
+
+if __name__ == '__main__':
+    sys.exit(main(globals(), skip=3))
