@@ -144,7 +144,8 @@ static inline uint64_t virtio_mem_address(const struct virtio_mem *mem, const vo
 
 /* --- plain memory, without a C library -------------------------------------------------------------------------------- */
 
-void virtio_copy(void *to, const void *from, size_t len);	/* no overlap */
+/* Copy, clear, and ask whether all is clear: @len bytes, in pieces that do not overlap. */
+void virtio_copy(void *to, const void *from, size_t len);
 void virtio_zero(void *to, size_t len);
 bool virtio_is_zero(const void *p, size_t len);
 
