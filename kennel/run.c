@@ -45,6 +45,7 @@ struct session {
 	struct net_backend *nets[NETS_MAX];
 	struct share_backend *shares[SHARES_MAX];
 	struct machine_devices devices;
+	bool taken_over;		/* the backends, by a machine, even if it could not be made */
 	_Atomic int reason;
 	_Atomic int signo;
 };
@@ -197,6 +198,7 @@ static int create_machine(struct session *s, struct error *error)
 
 	if (!ops)
 		return -ENOEXEC;
+	s->taken_over = true;
 	s->machine = ops->create(&config, error);
 	return s->machine ? 0 : -EIO;
 }
@@ -265,7 +267,8 @@ static int run_machine(struct session *s, enum machine_end *end, struct error *e
 			break;
 		message_verbose("the guest restarts%s%s", *machine->last_words.text ? ": " : "", machine->last_words.text);
 		err = machine->ops->reset(machine, error);
-	} while (!err && atomic_load(&s->reason) == REASON_NONE);
+		/* Stopped meanwhile, the machine says so when it is run. */
+	} while (!err);
 	return err;
 }
 
@@ -317,7 +320,7 @@ static int tell(struct session *s, const struct outcome *out)
 	return STATUS_OK;
 }
 
-/* What no machine has taken over, because there is none. */
+/* What no machine has taken over. */
 static void close_backends(struct session *s)
 {
 	for (unsigned int i = 0; i < DISKS_MAX; i++)
@@ -342,7 +345,7 @@ static void tear_down(struct session *s)
 		loop_stop(s->loop);
 	if (s->machine)
 		s->machine->ops->destroy(s->machine);
-	else
+	else if (!s->taken_over)
 		close_backends(s);
 	tty_release();
 	if (s->loop)

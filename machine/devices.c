@@ -28,23 +28,30 @@ static int add(struct making *making, struct virtio_dev *dev, const char *what)
 	return 0;
 }
 
-static int add_all(struct making *making, const struct machine_devices *config)
-{
-	int err = 0;
+/* After an error nothing more is made, and what would have stood behind it is closed. */
+#define ADD(making, err, backend, create, what)                            \
+	do {                                                               \
+		if (!(err))                                                \
+			(err) = add(making, create(backend), what);        \
+		else if ((backend)->ops->close)                            \
+			(backend)->ops->close(backend);                    \
+	} while (0)
 
-	for (unsigned int i = 0; i < config->disk_count && !err; i++)
-		err = add(making, block_device_create(config->disks[i]), "disk");
-	for (unsigned int i = 0; i < config->net_count && !err; i++)
-		err = add(making, net_device_create(config->nets[i]), "network");
-	for (unsigned int i = 0; i < config->share_count && !err; i++)
-		err = add(making, p9_device_create(config->shares[i]), "share");
-	if (config->entropy && !err)
-		err = add(making, rng_device_create(config->entropy), "entropy");
-	if (config->balloon && !err)
-		err = add(making, balloon_device_create(config->balloon), "balloon");
+static int add_all(struct making *making, const struct machine_devices *config, int err)
+{
+	for (unsigned int i = 0; i < config->disk_count; i++)
+		ADD(making, err, config->disks[i], block_device_create, "disk");
+	for (unsigned int i = 0; i < config->net_count; i++)
+		ADD(making, err, config->nets[i], net_device_create, "network");
+	for (unsigned int i = 0; i < config->share_count; i++)
+		ADD(making, err, config->shares[i], p9_device_create, "share");
+	if (config->entropy)
+		ADD(making, err, config->entropy, rng_device_create, "entropy");
+	if (config->balloon)
+		ADD(making, err, config->balloon, balloon_device_create, "balloon");
 	/* Last: an lguest guest without an I/O-APIC driver has only 15 interrupts for devices (lguest-pitfalls, C12). */
-	if (config->console && !err)
-		err = add(making, console_device_create(config->console), "console");
+	if (config->console)
+		ADD(making, err, config->console, console_device_create, "console");
 	return err;
 }
 
@@ -54,10 +61,16 @@ int devices_create(struct devices *devices, const struct machine_devices *config
 	struct making making = {.devices = devices, .attach = attach, .opaque = opaque, .error = error};
 	unsigned int wanted = config->disk_count + config->net_count + config->share_count + !!config->entropy +
 			      !!config->balloon + !!config->console;
+	int err = 0;
 
 	if (wanted > DEVICES_MAX)
-		return error_set(error, ENOSPC, "too many devices: %u, at most %d are possible", wanted, DEVICES_MAX);
-	return add_all(&making, config);
+		err = error_set(error, ENOSPC, "too many devices: %u, at most %d are possible", wanted, DEVICES_MAX);
+	return add_all(&making, config, err);
+}
+
+void devices_refuse(const struct machine_devices *config)
+{
+	add_all(NULL, config, -ECANCELED);
 }
 
 void devices_destroy(struct devices *devices)

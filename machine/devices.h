@@ -23,10 +23,14 @@ typedef int devices_attach(void *opaque, struct virtio_dev *dev, const char **re
 /**
  * devices_create - make all devices of @config, and attach each with @attach(@opaque, ...)
  * @devices: zeroed. On failure it holds those that were made; devices_destroy() either way. Under the I/O lock.
+ * @config: what stands behind them belongs to the devices from now on, and is closed with them; or at once, if there are too many.
  * Returns 0, or a negative errno and a sentence.
  */
 int devices_create(struct devices *devices, const struct machine_devices *config, devices_attach *attach, void *opaque,
 		   struct error *error);
+
+/** devices_refuse - for a machine that cannot be made: close what would have stood behind its devices */
+void devices_refuse(const struct machine_devices *config);
 
 /** devices_destroy - and close what stands behind them. Under the I/O lock, after the processor has stopped. */
 void devices_destroy(struct devices *devices);

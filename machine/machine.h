@@ -20,7 +20,7 @@
 
 struct machine;
 
-/* What stands behind the devices. A machine takes all of them over when its creation succeeds. */
+/* What stands behind the devices. Creating a machine takes all of them over, whether or not it succeeds. */
 struct machine_devices {
 	struct block_backend **disks;
 	unsigned int disk_count;

@@ -56,7 +56,7 @@ static bool arm(struct vring_device *vq)
 	else
 		show_event(vq, VRING_EVENT_ENABLE);
 	/* full: pairs with the fence in the driver's sync(). */
-	atomic_thread_fence(memory_order_seq_cst);
+	word_fence();
 	return look(vq);
 }
 
@@ -159,16 +159,6 @@ void vring_packed_unpop(struct vring_device *vq, uint32_t id)
 
 /* --- giving back ------------------------------------------------------------------------------------------------------ */
 
-/* What goes behind the flags of a used descriptor. */
-static struct vring_packed_desc *store_used(struct vring_device *vq, uint16_t at, uint16_t id, uint32_t written)
-{
-	struct vring_packed_desc *d = &vq->ring[at];
-
-	d->id = virtio_swap16(vq->swap, id);
-	d->len = virtio_swap32(vq->swap, written);
-	return d;
-}
-
 /* 2.8.3: WRITE says that something was written. */
 static uint16_t used_flags(bool wrap, uint32_t written)
 {
@@ -189,8 +179,9 @@ void vring_packed_push(struct vring_device *vq, uint32_t id, uint32_t written)
 		/* 2.8.8: one descriptor, with the last buffer's id, for a batch that was used completely. */
 		vq->held.id = vring_token_id(id);
 	} else {
-		struct vring_packed_desc *d = store_used(vq, vq->used_idx, vring_token_id(id), written);
+		struct vring_packed_desc *d = &vq->ring[vq->used_idx];
 
+		ring_store_packed_used(d, vq->swap, written, vring_token_id(id));
 		/* release: for a driver that looks further than to the next. */
 		ring_store16_release(&d->flags, vq->swap, used_flags(vq->used_wrap, written));
 	}
@@ -201,9 +192,10 @@ void vring_packed_push(struct vring_device *vq, uint32_t id, uint32_t written)
 
 bool vring_packed_flush(struct vring_device *vq)
 {
-	struct vring_packed_desc *d = store_used(vq, vq->used_published, (uint16_t)vq->held.id, vq->held.len);
+	struct vring_packed_desc *d = &vq->ring[vq->used_published];
 	uint16_t moved = vq->unpublished;
 
+	ring_store_packed_used(d, vq->swap, vq->held.len, (uint16_t)vq->held.id);
 	/* release: pairs with the driver's acquire of these flags in harvest(); the batch and its data are stored before it. */
 	ring_store16_release(&d->flags, vq->swap, used_flags(vq->published_wrap, vq->held.len));
 	vq->used_published = vq->used_idx;
@@ -212,7 +204,7 @@ bool vring_packed_flush(struct vring_device *vq)
 	if (vq->polled)
 		return false;
 	/* full: pairs with the fence in the driver's interrupts(). */
-	atomic_thread_fence(memory_order_seq_cst);
+	word_fence();
 	return vring_packed_need_event(ring_load32(vq->driver_event, vq->swap), vq->event_idx, vq->num, vq->used_idx, vq->used_wrap,
 				       moved);
 }

@@ -50,7 +50,7 @@ static bool arm(struct vring_device *vq)
 	else
 		ring_store16(&vq->used->flags, vq->swap, 0);
 	/* full: pairs with the fence in the driver's sync(), see the essay. */
-	atomic_thread_fence(memory_order_seq_cst);
+	word_fence();
 	return look(vq);
 }
 
@@ -135,7 +135,7 @@ int vring_split_pop(struct vring_device *vq, struct vring_buffer *buf, struct vi
 		return vq->broken ? -VIRTIO_EPROTO : 0;
 
 	*buf = (struct vring_buffer){ .out = iov };
-	w.at = buf->id = ring_load16(&vq->avail->ring[vq->last_avail & (vq->num - 1)], vq->swap);
+	w.at = buf->id = ring_load_avail(&vq->avail->ring[vq->last_avail & (vq->num - 1)], vq->swap);
 	if (vq->in_flight == vq->num)
 		wrong = "more buffers available than the ring has descriptors";
 	else
@@ -202,6 +202,6 @@ bool vring_split_flush(struct vring_device *vq)
 	if (vq->polled)
 		return false;
 	/* full: pairs with the fence in the driver's interrupts(), see the essay. */
-	atomic_thread_fence(memory_order_seq_cst);
+	word_fence();
 	return wants_interrupt(vq, now, old);
 }

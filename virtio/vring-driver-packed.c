@@ -31,13 +31,6 @@ static void advance(const struct vring_driver *vr, uint16_t *at, bool *wrap, uin
 
 /* --- adding ----------------------------------------------------------------------------------------------------------- */
 
-static void store_desc(struct vring_packed_desc *d, bool swap, uint64_t addr, uint32_t len, uint16_t id)
-{
-	d->addr = virtio_swap64(swap, addr);
-	d->len = virtio_swap32(swap, len);
-	d->id = virtio_swap16(swap, id);
-}
-
 /* One descriptor for the whole buffer. The flags of its first descriptor, or negative error. */
 static int write_indirect(struct vring_driver *vr, const struct virtio_iov *sg, unsigned int out, unsigned int num, uint16_t id)
 {
@@ -50,11 +43,11 @@ static int write_indirect(struct vring_driver *vr, const struct virtio_iov *sg, 
 
 		if (addr == VIRTIO_BAD_ADDRESS)
 			return -VIRTIO_EFAULT;
-		store_desc(&table[i], vr->swap, addr, (uint32_t)sg[i].len, 0);
+		ring_store_packed(&table[i], vr->swap, addr, (uint32_t)sg[i].len, 0);
 		/* 2.8.19: no flag but WRITE in a table. */
-		table[i].flags = virtio_swap16(vr->swap, i < out ? 0 : VRING_DESC_WRITE);
+		ring_store_packed_flags(&table[i], vr->swap, i < out ? 0 : VRING_DESC_WRITE);
 	}
-	store_desc(&vr->ring[vr->next_avail], vr->swap, virtio_mem_address(mem, table, bytes), (uint32_t)bytes, id);
+	ring_store_packed(&vr->ring[vr->next_avail], vr->swap, virtio_mem_address(mem, table, bytes), (uint32_t)bytes, id);
 	return VRING_DESC_INDIRECT;
 }
 
@@ -73,11 +66,11 @@ static int write_chain(struct vring_driver *vr, const struct virtio_iov *sg, uns
 	for (unsigned int i = 0; i < num; i++) {
 		uint16_t flags = (i < out ? 0 : VRING_DESC_WRITE) | (i + 1 < num ? VRING_DESC_NEXT : 0);
 
-		store_desc(&vr->ring[at], vr->swap, virtio_mem_address(mem, sg[i].base, sg[i].len), (uint32_t)sg[i].len, id);
+		ring_store_packed(&vr->ring[at], vr->swap, virtio_mem_address(mem, sg[i].base, sg[i].len), (uint32_t)sg[i].len, id);
 		if (i == 0)
 			first = flags;
 		else
-			vr->ring[at].flags = virtio_swap16(vr->swap, flags | ring_avail_bits(wrap));
+			ring_store_packed_flags(&vr->ring[at], vr->swap, flags | ring_avail_bits(wrap));
 		advance(vr, &at, &wrap, 1);
 	}
 	return first;
@@ -141,7 +134,7 @@ static void packed_sync(struct virtio_queue *vq)
 	if (vq->polled)
 		return;
 	/* full, 2.8.21.3.1: pairs with the fence after the device asked for kicks. */
-	atomic_thread_fence(memory_order_seq_cst);
+	word_fence();
 	if (!vring_packed_need_event(ring_load32(vr->device_event, vr->swap), vr->event_idx, vr->num, vr->next_avail, vr->avail_wrap, moved))
 		return;
 	/* 2.8.16: the next descriptor that is not yet available. */
@@ -212,7 +205,7 @@ static bool arm(struct vring_driver *vr)
 	else
 		show_event(vr, VRING_EVENT_ENABLE);
 	/* full: pairs with the fence in the device's flush(). */
-	atomic_thread_fence(memory_order_seq_cst);
+	word_fence();
 	return look(vr);
 }
 
@@ -287,7 +280,7 @@ static bool withdraw(struct vring_driver *vr, uint16_t id)
 	at = vr->next_avail;
 	wrap = vr->avail_wrap;
 	for (uint16_t i = 0; i < count; i++) {
-		ring_store16(&vr->ring[at].flags, vr->swap, ring_used_bits(!wrap));
+		ring_store_packed_flags(&vr->ring[at], vr->swap, ring_used_bits(!wrap));
 		advance(vr, &at, &wrap, 1);
 	}
 	vring_driver_undo(vr, id, 1);

@@ -85,7 +85,7 @@ static long add(struct vring_driver *vr, const struct virtio_iov *sg, unsigned i
 	if (ret < 0)
 		return ret;
 	head = vring_driver_begin(vr, need, need, bytes, out == num, used);
-	ring_put16(&vr->avail->ring[vr->added & (vr->num - 1)], vr->swap, head);
+	ring_store_avail(&vr->avail->ring[vr->added & (vr->num - 1)], vr->swap, head);
 	vr->added++;
 	return head;
 }
@@ -116,7 +116,7 @@ static void split_sync(struct virtio_queue *vq)
 	if (vq->polled)
 		return;
 	/* full: pairs with the fence after the device asked for kicks, in arm(). */
-	atomic_thread_fence(memory_order_seq_cst);
+	word_fence();
 	if (vr->event_idx)
 		kick = vring_need_event(ring_load16(ring_avail_event(vr->used, vr->num), vr->swap), now, old);
 	else
@@ -163,7 +163,7 @@ static bool arm(struct vring_driver *vr)
 	else
 		ring_store16(&vr->avail->flags, vr->swap, 0);
 	/* full: pairs with the fence in the device's flush(). */
-	atomic_thread_fence(memory_order_seq_cst);
+	word_fence();
 	return ring_load16_acquire(&vr->used->idx, vr->swap) != vr->harvested;
 }
 
@@ -234,12 +234,12 @@ static bool withdraw(struct vring_driver *vr, uint16_t head)
 {
 	uint16_t mask = vr->num - 1, at = vr->synced;
 
-	while (at != vr->added && ring_load16(&vr->avail->ring[at & mask], vr->swap) != head)
+	while (at != vr->added && ring_load_avail(&vr->avail->ring[at & mask], vr->swap) != head)
 		at++;
 	if (at == vr->added)
 		return false;
 	for (; (uint16_t)(at + 1) != vr->added; at++)
-		vr->avail->ring[at & mask] = vr->avail->ring[(at + 1) & mask];
+		ring_store_avail(&vr->avail->ring[at & mask], vr->swap, ring_load_avail(&vr->avail->ring[(at + 1) & mask], vr->swap));
 	vr->added--;
 	vr->unsynced--;
 	vring_driver_finish(vr, head, vr->slot[head].count, VIRTIO_CANCELLED);

@@ -109,7 +109,10 @@ static uint32_t relative(const struct translation *t)
 	return next_eip(t) + t->insn.imm;
 }
 
-/* A conditional jump whose target can be chained is one jcc rel32; otherwise it jumps over the look-up. */
+/*
+ * A conditional jump whose target can be chained is one jcc rel32; otherwise it jumps over the look-up. Either way the block goes on
+ * behind it: compilers lay code out so that most conditional jumps are not taken.
+ */
 static void jcc(struct translation *t)
 {
 	uint32_t target = relative(t);
@@ -125,7 +128,6 @@ static void jcc(struct translation *t)
 		emit_lookup_known(t, target);
 		emit_here(&t->e, past);
 	}
-	translate_go(t, next_eip(t));
 }
 
 /* LOOP and JECXZ exist here too; 67 makes them count ECX. */
@@ -177,7 +179,7 @@ void translate_flow(struct translation *t)
 	switch (t->insn.action) {
 	case ACT_JCC:
 		jcc(t);
-		break;
+		return;
 	case ACT_JMP:
 		translate_go(t, relative(t));
 		break;

@@ -2,8 +2,9 @@
 /*
  * translate.c - makes a block of host code from guest code.
  *
- * A block is a run of instructions with one way in, at its start. It ends at a transfer of control, at an instruction that C
- * must run, at the end of its page, or when it is long enough. Its last instruction may run into the next page.
+ * A block is a run of instructions with one way in, at its start. It ends at a transfer of control other than a conditional jump,
+ * at an instruction that C must run, at the end of its page, or when it is long enough. Its last instruction may run into the next
+ * page.
  *
  * Most instructions are copied (address.c). The rules for those that are not:
  *

@@ -45,6 +45,7 @@ int lguest_bus_create(struct lguest *m, const struct machine_devices *devices, s
 	io_lock();
 	if (lguest_page_init(&m->bus, &m->mem, m->ram_bytes, m->mem.size, raise_irq, m) < 0) {
 		err = error_set(error, EINVAL, "the device page does not fit behind guest memory");
+		devices_refuse(devices);
 	} else {
 		m->bus.complain = complain;
 		m->console = devices->console;

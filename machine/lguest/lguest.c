@@ -144,6 +144,7 @@ static struct machine *create(const struct machine_config *config, struct error 
 
 	if (!m) {
 		error_set(error, ENOMEM, "no memory for a machine");
+		devices_refuse(&config->devices);
 		return NULL;
 	}
 	m->machine.ops = &lguest_machine;
@@ -171,8 +172,9 @@ static struct machine *create(const struct machine_config *config, struct error 
 		err = load(m, error);
 	if (!err)
 		err = kick_timer_create(&m->clock.timer, m->cpu, error);
-	/* The devices last: on success their backends are ours, on failure nothing of them has been taken but what attach() got. */
-	if (!err)
+	if (err)
+		devices_refuse(&config->devices);
+	else
 		err = lguest_bus_create(m, &config->devices, error);
 	if (!err)
 		return &m->machine;

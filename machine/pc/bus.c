@@ -151,13 +151,15 @@ int pc_bus_create(struct pc *m, const struct machine_devices *config, struct err
 	m->mem = (struct virtio_mem){.base = m->ram.base, .size = (uint64_t)m->ram.pages * 4096, .dirty = dirty, .opaque = m};
 	kvmclock_init(&m->clock, &m->mem, m->tsc_khz, counter, monotonic, realtime, m);
 	io_lock();
-	if (config->console) {
+	if (config->console)
 		m->console = pc_console_create(config->console, virtio_console);
-		devices.console = virtio_console && m->console ? pc_console_virtio(m->console) : NULL;
-	}
+	if (m->console)
+		devices.console = virtio_console ? pc_console_virtio(m->console) : NULL;
 	err = config->console && !m->console ? error_set(error, ENOMEM, "no memory for a console") : create_board(m, error);
 	devices.balloon = balloon_create(&m->ram);
-	if (!err)
+	if (err)
+		devices_refuse(&devices);
+	else
 		err = devices_create(&m->devices, &devices, attach, m, error);
 	io_unlock();
 	return err;

@@ -81,6 +81,7 @@ static struct machine *create(const struct machine_config *config, struct error 
 
 	if (!m) {
 		error_set(error, ENOMEM, "no memory for a machine");
+		devices_refuse(&config->devices);
 		return NULL;
 	}
 	m->machine.ops = &pc_machine;
@@ -100,8 +101,9 @@ static struct machine *create(const struct machine_config *config, struct error 
 		err = create_cpu(m, error);
 	if (!err)
 		err = kick_timer_create(&m->timer, m->cpu, error);
-	/* Late: on success the backends are ours, on failure nothing of them has been taken but what the bus got. */
-	if (!err)
+	if (err)
+		devices_refuse(&config->devices);
+	else
 		err = pc_bus_create(m, &config->devices, error);
 	if (!err)
 		err = pc_load(m, error);

@@ -117,7 +117,7 @@ bool pc_msr(void *opaque, uint32_t index, bool write, uint64_t *value);
 
 /* bus.c */
 
-/** pc_bus_create - board, bus and devices. 0, or a negative errno and a sentence; pc_bus_destroy() either way. */
+/** pc_bus_create - board, bus and devices, whose backends are ours now. 0, or a negative errno and a sentence; pc_bus_destroy() either way. */
 int pc_bus_create(struct pc *m, const struct machine_devices *devices, struct error *error);
 /** pc_bus_describe - put tables that describe it all into memory. 0, or a negative errno and a sentence. */
 int pc_bus_describe(struct pc *m, struct error *error);

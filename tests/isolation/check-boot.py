@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-BLOCKS = 1000  # pup's own tests translate twice as many
+BLOCKS = 500  # pup's own tests translate twice as many
 
 
 def main(kennel, kernel, checker):

@@ -4,6 +4,7 @@
 
 Every refusal is one sentence on stderr that names the thing and the reason, and status 1; nothing else is printed.
 """
+import gzip
 import os
 import pty
 import re
@@ -64,6 +65,8 @@ def kernels(tmp):
             f.write(data)
         return path
 
+    run_refused('an interrupt too many', r'no room for another', *[w for i in range(20) for w in ('-d', file(f'disk{i}', b'x' * 512))],
+                *[w for i in range(7) for w in ('-n', 'user')], PUP)
     run_refused('no such kernel', r'/nonexistent: cannot open the kernel: No such file', '/nonexistent')
     run_refused('directory', f'{tmp}: is a directory', tmp)
     run_refused('device', r'/dev/null: is not a regular file', '/dev/null')
@@ -85,6 +88,35 @@ def kernels(tmp):
     run_refused('initrd missing', r'/nonexistent: cannot open the initrd', '-i', '/nonexistent', PUP)
     run_refused('initrd too large', r'large: the initrd does not fit', '-m', '32M', '-i', file('large', b'x' * (40 << 20)), PUP)
     run_refused('initrd empty', r'empty: is empty', '-i', os.path.join(tmp, 'empty'), PUP)
+
+
+def pc_kernels(tmp):
+    """Which kernels the PC takes it finds out by itself."""
+    def file(name, data):
+        path = os.path.join(tmp, name)
+        with open(path, 'wb') as f:
+            f.write(data)
+        return path
+
+    pc = ['--machine', 'pc']
+    kernel = file('plain', elf(text=b'KVM'))
+    payload = gzip.compress(elf(text=b'KVM' * 1000))
+    whole = bzimage(payload + struct.pack('<I', len(elf(text=b'KVM' * 1000))))
+    run_refused('pc: 64-bit vmlinux', r'elf64: is a 64-bit kernel', *pc, file('elf64', elf(bits=64)))
+    run_refused('pc: 64-bit bzImage', r'bz64: is a 64-bit kernel', *pc, file('bz64', bzimage(payload, xloadflags=1)))
+    for size in 1, 512, 1000, 1024, 1100, len(whole) - 32:
+        run_refused(f'pc: {size} bytes of a bzImage', r'cut: is (truncated|not a kernel|damaged)', *pc, file('cut', whole[:size]))
+    run_refused('pc: initrd too large', r'large: the initrd does not fit', *pc, '-m', '32M', '-i', file('large', b'x' * (40 << 20)), kernel)
+    run_refused('pc: initrd as large as memory', r'large: the initrd does not fit', *pc, '-m', '40M', '-i', os.path.join(tmp, 'large'), kernel)
+    run_refused('pc: initrd a directory', re.escape(tmp), *pc, '-i', tmp, kernel)
+    run_refused('pc: too little memory', r'big: too little memory', *pc, '-m', '16M', file('big', elf(memsz=20 << 20)))
+    run_refused('pc: command line too long', r'command line is too long', *pc, kernel, '--', 'x' * 3000)
+    run_refused('pc: a window too many', r'no room for another|at most', *pc, *[w for i in range(22) for w in ('-d', file(f'disk{i}', b'x' * 512))],
+                *[w for i in range(7) for w in ('-n', 'user')], '--share', f's={tmp}', kernel)
+    run_refused('pc: share missing', r'/nonexistent: No such file', *pc, '--share', 'x=/nonexistent', kernel)
+    run_refused('pc: share of a file', r'plain: is not a directory', *pc, '--share', f'x={kernel}', kernel)
+    run_refused('pc: too many devices', r'at most 31', *pc, *[w for i in range(26) for w in ('-d', file(f'disk{i}', b'x' * 512))],
+                *[w for i in range(8) for w in ('--share', f's{i}={tmp}')], kernel)
 
 
 def unreadable(path):
@@ -197,6 +229,7 @@ def main():
         options()
         command_lines()
         kernels(tmp)
+        pc_kernels(tmp)
         disks(tmp)
         open(os.path.join(tmp, 'file'), 'w').close()
         shares(tmp)

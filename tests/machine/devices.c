@@ -87,7 +87,7 @@ static void only_what_there_is(void **state)
 	devices_destroy(&devices);
 }
 
-/* The one that found no room is destroyed with the others; those behind it were never made. */
+/* The one that found no room is destroyed with the others; those behind it are never made. */
 static void no_room(void **state)
 {
 	struct machine_devices config = one_of_each();
@@ -101,9 +101,10 @@ static void no_room(void **state)
 	assert_int_equal(devices_create(&devices, &config, attach, &bus, &error), -ENOSPC);
 	assert_string_equal(error.text, "no room for another network device: it is full");
 	assert_int_equal(devices.count, 3);
+	assert_true(console.closed);
+	assert_false(closed[0] || closed[1]);
 	devices_destroy(&devices);
 	assert_true(closed[0] && closed[1]);
-	assert_false(console.closed);
 }
 
 static void too_many(void **state)
@@ -112,10 +113,24 @@ static void too_many(void **state)
 	struct devices devices = {0};
 	struct error error;
 
+	for (unsigned int i = 0; i < 29; i++)
+		disk_list[i] = &disks[0].be;
 	config.disk_count = 29;
 	assert_int_equal(devices_create(&devices, &config, attach, NULL, &error), -ENOSPC);
 	assert_string_equal(error.text, "too many devices: 33, at most 31 are possible");
 	assert_int_equal(devices.count, 0);
+	assert_true(console.closed);
+}
+
+static void refused(void **state)
+{
+	struct machine_devices config = one_of_each();
+	bool closed = false;
+
+	disks[1].closed = &closed;
+	devices_refuse(&config);
+	assert_true(closed);
+	assert_true(console.closed);
 }
 
 static void broken_ones_are_named(void **state)
@@ -146,7 +161,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_order), cmocka_unit_test(only_what_there_is), cmocka_unit_test(no_room),
-		cmocka_unit_test(too_many), cmocka_unit_test(broken_ones_are_named),
+		cmocka_unit_test(too_many), cmocka_unit_test(refused), cmocka_unit_test(broken_ones_are_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
