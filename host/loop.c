@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The event loop. Three kernel objects serve it beside the watched descriptors: an eventfd that wakes it (posted tasks, a request
- * to stop), a timerfd set to the earliest deadline, and a signalfd. Timers are a sorted list: there are a handful of them.
+ * The event loop. Two kernel objects serve it beside the watched descriptors: an eventfd that wakes it (posted tasks, signals, a
+ * request to stop), and a timerfd set to the earliest deadline. Timers are a sorted list: there are a handful of them.
+ *
+ * Signals have a thread that waits for them. A signalfd would need none, but whoever waits for one is woken by every signal in the
+ * process, and page faults of the guest's are signals: thousands a second, each of which would wake the loop on another processor.
  *
  * What needs care is that a watch may be removed while the kernel has already named it: by another callback of the same round, or
  * by the processor's thread between epoll_wait() and the lock. So a removed watch is only marked dead and put aside; the loop frees
@@ -17,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -43,18 +45,19 @@ struct signal_entry {
 };
 
 struct loop {
-	int epoll_fd, wake_fd, timer_fd, signal_fd;
+	int epoll_fd, wake_fd, timer_fd;
 	struct loop_watch *watches, *dead;
-	struct loop_watch *wake_watch, *timer_watch, *signal_watch;
+	struct loop_watch *wake_watch, *timer_watch;
 	struct loop_timer *timers;	/* sorted by deadline */
 	bool timers_due;
-	sigset_t signals;
 	struct signal_entry signal[_NSIG];
+	_Atomic uint64_t caught;	/* signals to be handled: bit 0 is the first */
 
-	pthread_mutex_t task_lock;	/* guards the next two; taken inside the I/O lock, never around it */
+	pthread_mutex_t task_lock;	/* guards the next three; taken inside the I/O lock, never around it */
 	struct loop_task *tasks, **last_task;
+	sigset_t signals;		/* to wait for */
 
-	pthread_t thread;
+	pthread_t thread, signal_thread;
 	bool started;
 	atomic_bool stopping;
 };
@@ -347,6 +350,24 @@ static void wakefd_ready(void *opaque, uint32_t events)
 
 /* --- signals --------------------------------------------------------------------------------------------------------- */
 
+/* Sent to the thread that waits, when it is to wait for others. */
+static int nudge_signal(void)
+{
+	return SIGRTMIN + 5;
+}
+
+static void change_signals(struct loop *loop, int signo, bool wait)
+{
+	pthread_mutex_lock(&loop->task_lock);
+	if (wait)
+		sigaddset(&loop->signals, signo);
+	else
+		sigdelset(&loop->signals, signo);
+	pthread_mutex_unlock(&loop->task_lock);
+	if (loop->started)
+		pthread_kill(loop->signal_thread, nudge_signal());
+}
+
 int loop_signal(struct loop *loop, int signo, void (*handler)(void *opaque, int signo), void *opaque)
 {
 	struct signal_entry *entry;
@@ -360,15 +381,15 @@ int loop_signal(struct loop *loop, int signo, void (*handler)(void *opaque, int 
 	if (handler && !entry->handler) {
 		pthread_sigmask(SIG_BLOCK, &one, &before);
 		entry->was_blocked = sigismember(&before, signo);
-		sigaddset(&loop->signals, signo);
+		change_signals(loop, signo, true);
 	} else if (!handler && entry->handler) {
-		sigdelset(&loop->signals, signo);
+		change_signals(loop, signo, false);
 		if (!entry->was_blocked)
 			pthread_sigmask(SIG_UNBLOCK, &one, NULL);
 	}
 	entry->handler = handler;
 	entry->opaque = opaque;
-	return signalfd(loop->signal_fd, &loop->signals, SFD_CLOEXEC | SFD_NONBLOCK) < 0 ? -errno : 0;
+	return 0;
 }
 
 bool loop_has_signal(const struct loop *loop, int signo)
@@ -376,14 +397,36 @@ bool loop_has_signal(const struct loop *loop, int signo)
 	return signo > 0 && signo < _NSIG && loop->signal[signo].handler;
 }
 
-static void signalfd_ready(void *opaque, uint32_t events)
+static void run_signals(struct loop *loop)
+{
+	uint64_t caught = atomic_exchange(&loop->caught, 0);
+
+	for (; caught; caught &= caught - 1) {
+		int signo = __builtin_ctzll(caught) + 1;
+
+		if (loop_has_signal(loop, signo))
+			loop->signal[signo].handler(loop->signal[signo].opaque, signo);
+	}
+}
+
+static void *signal_thread(void *opaque)
 {
 	struct loop *loop = opaque;
-	struct signalfd_siginfo info;
 
-	while (read(loop->signal_fd, &info, sizeof(info)) == sizeof(info))
-		if (loop_has_signal(loop, (int)info.ssi_signo))
-			loop->signal[info.ssi_signo].handler(loop->signal[info.ssi_signo].opaque, (int)info.ssi_signo);
+	while (!atomic_load_explicit(&loop->stopping, memory_order_acquire)) {
+		sigset_t wanted;
+		int signo;
+
+		pthread_mutex_lock(&loop->task_lock);
+		wanted = loop->signals;
+		pthread_mutex_unlock(&loop->task_lock);
+		signo = sigwaitinfo(&wanted, NULL);
+		if (signo <= 0 || signo == nudge_signal())
+			continue;
+		atomic_fetch_or(&loop->caught, 1ull << (signo - 1));
+		wake(loop);
+	}
+	return NULL;
 }
 
 /* --- the loop -------------------------------------------------------------------------------------------------------- */
@@ -401,6 +444,7 @@ void loop_run_once(struct loop *loop, int timeout_ms)
 		if (!watch->dead && watch->events && ready[i].events & (watch->events | EPOLLERR | EPOLLHUP))
 			watch->ready(watch->opaque, ready[i].events);
 	}
+	run_signals(loop);
 	if (loop->timers_due)
 		run_timers(loop);
 	run_tasks(loop);
@@ -437,7 +481,8 @@ struct loop *loop_create(struct error *err)
 	pthread_mutex_init(&loop->task_lock, NULL);
 	loop->last_task = &loop->tasks;
 	sigemptyset(&loop->signals);
-	loop->wake_fd = loop->timer_fd = loop->signal_fd = -1;
+	sigaddset(&loop->signals, nudge_signal());
+	loop->wake_fd = loop->timer_fd = -1;
 
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epoll_fd < 0)
@@ -450,11 +495,14 @@ struct loop *loop_create(struct error *err)
 	loop->timer_watch = loop->timer_fd < 0 ? NULL : loop_watch(loop, loop->timer_fd, EPOLLIN, timerfd_ready, loop);
 	if (!loop->timer_watch)
 		return loop_abandon(loop, err, "timerfd");
-	loop->signal_fd = signalfd(-1, &loop->signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	loop->signal_watch = loop->signal_fd < 0 ? NULL : loop_watch(loop, loop->signal_fd, EPOLLIN, signalfd_ready, loop);
-	if (!loop->signal_watch)
-		return loop_abandon(loop, err, "signalfd");
 	return loop;
+}
+
+static void end_loop_thread(struct loop *loop)
+{
+	atomic_store_explicit(&loop->stopping, true, memory_order_release);
+	wake(loop);
+	pthread_join(loop->thread, NULL);
 }
 
 int loop_start(struct loop *loop, struct error *err)
@@ -465,6 +513,11 @@ int loop_start(struct loop *loop, struct error *err)
 	error = thread_start(&loop->thread, "kennel-io", loop_thread, loop);
 	if (error)
 		return error_errno(err, -error, "event loop: thread");
+	error = thread_start(&loop->signal_thread, "kennel-signals", signal_thread, loop);
+	if (error) {
+		end_loop_thread(loop);
+		return error_errno(err, -error, "event loop: thread for signals");
+	}
 	loop->started = true;
 	return 0;
 }
@@ -478,11 +531,14 @@ void loop_stop(struct loop *loop)
 {
 	if (!loop->started)
 		return;
-	atomic_store_explicit(&loop->stopping, true, memory_order_release);
-	wake(loop);
-	if (loop_is_self(loop))
+	if (loop_is_self(loop)) {
+		atomic_store_explicit(&loop->stopping, true, memory_order_release);
+		wake(loop);
 		return;
-	pthread_join(loop->thread, NULL);
+	}
+	end_loop_thread(loop);
+	pthread_kill(loop->signal_thread, nudge_signal());
+	pthread_join(loop->signal_thread, NULL);
 	loop->started = false;
 }
 
@@ -505,7 +561,6 @@ void loop_destroy(struct loop *loop)
 	free_dead(loop);
 	close_if_open(loop->wake_fd);
 	close_if_open(loop->timer_fd);
-	close_if_open(loop->signal_fd);
 	close_if_open(loop->epoll_fd);
 	pthread_mutex_destroy(&loop->task_lock);
 	free(loop);

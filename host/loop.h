@@ -10,8 +10,8 @@
  * the I/O lock held (a callback has it) or while no loop thread runs. They may be called from within callbacks, for any object,
  * including the one whose callback is running.
  *
- * One round: the descriptors that are ready, in the order the kernel names them; then the timers that are due, by deadline; then
- * the tasks that were posted, by time of posting. A task posted by a task runs in the next round.
+ * One round: the descriptors that are ready, in the order the kernel names them; then signals; then the timers that are due, by
+ * deadline; then the tasks that were posted, by time of posting. A task posted by a task runs in the next round.
  */
 #ifndef KENNEL_HOST_LOOP_H
 #define KENNEL_HOST_LOOP_H
@@ -98,7 +98,8 @@ void loop_task_cancel(struct loop *loop, struct loop_task *task);
 /* --- signals --------------------------------------------------------------------------------------------------------- */
 
 /*
- * Have @signo (SIGTERM, SIGWINCH, ...) call @handler on the loop instead of interrupting a thread; replaces an earlier handler.
+ * Have @signo (SIGTERM, SIGWINCH, ...) call @handler on the loop instead of interrupting a thread; replaces an earlier handler. Signals
+ * come once the loop's thread has started.
  * Blocks the signal in the calling thread, so call it before other threads are made, or block it there too. @handler NULL gives
  * the signal back. 0 or a negative errno.
  */

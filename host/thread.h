@@ -2,8 +2,8 @@
 /*
  * thread.h - the helper threads of the host side.
  *
- * Such a thread blocks every signal that can be aimed at the process, so that the processor's thread keeps its own and the loop's
- * signalfd gets the rest. Signals that report the thread's own fault stay open: when they are blocked the kernel ends the process
+ * Such a thread blocks every signal that can be aimed at the process, so that the processor's thread keeps its own and the thread
+ * that waits for signals (loop.c) gets the rest. Signals that report the thread's own fault stay open: when they are blocked the kernel ends the process
  * without running a handler, and the terminal would stay raw.
  */
 #ifndef KENNEL_HOST_THREAD_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signals reach us on two roads. Those that are blocked everywhere and read from the loop's signalfd (tty_signals()), and, before
+ * Signals reach us on two roads. Those that are blocked everywhere and handed to the loop (tty_signals()), and, before
  * the loop runs, after it has ended, or on a thread with an open mask, ordinary handlers. Both end in tty_restore(), which only
  * uses what POSIX allows in a handler (tcsetattr is on the list).
  */
@@ -181,7 +181,7 @@ int tty_raw(int fd, struct error *err)
 static void loop_stop_process(void *opaque, int signo)
 {
 	tty_restore();
-	kill(getpid(), SIGSTOP);	/* all threads; SIGCONT will be waiting in the signalfd */
+	kill(getpid(), SIGSTOP);	/* all threads; SIGCONT will be waiting for the loop */
 }
 
 static void loop_continue(void *opaque, int signo)

@@ -331,7 +331,7 @@ static struct termios cooked;
 
 static void quit(void *opaque)
 {
-	*(bool *)opaque = true;
+	*(atomic_bool *)opaque = true;
 }
 
 static volatile int *volatile nowhere;
@@ -365,7 +365,7 @@ static void be_kennel(void)
 	struct rlimit no_core = { 0, 0 };
 	struct loop *loop = loop_create(&err);
 	struct console_backend *be;
-	bool done = false;
+	atomic_bool done = false;
 
 	setrlimit(RLIMIT_CORE, &no_core);
 	be = console_stdio_open(loop, quit, &done, &err);
@@ -376,10 +376,11 @@ static void be_kennel(void)
 	be->opaque = be;
 	be->input = echo;
 	be->resized = say_size;
-	if (write(STDERR_FILENO, "ready", 5) != 5)
+	if (loop_start(loop, &err) || write(STDERR_FILENO, "ready", 5) != 5)
 		_exit(9);
 	while (!done)
-		loop_run_once(loop, 1000);
+		usleep(1000);
+	loop_stop(loop);
 	be->ops->close(be);
 	loop_destroy(loop);
 	_exit(0);

@@ -270,6 +270,57 @@ static void test_signals(void **state)
 	loop_destroy(threaded);
 }
 
+static atomic_int loop_tid;
+
+static void note_tid(void *opaque)
+{
+	loop_tid = gettid();
+}
+
+static void ignore(int signo)
+{
+}
+
+/* How often a thread has gone to sleep. */
+static long sleeps(int tid)
+{
+	char path[64], line[128];
+	long count = -1;
+	FILE *status;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
+	status = fopen(path, "r");
+	assert_non_null(status);
+	while (fgets(line, sizeof(line), status))
+		sscanf(line, "voluntary_ctxt_switches: %ld", &count);
+	fclose(status);
+	return count;
+}
+
+/* Faults of the guest's are signals to another thread: the loop must sleep through them. */
+static void test_others_signals(void **state)
+{
+	struct loop_task task = { .run = note_tid };
+	struct error err;
+	long before;
+
+	threaded = new_loop();
+	assert_int_equal(loop_signal(threaded, SIGTERM, catch, NULL), 0);
+	assert_int_equal(loop_start(threaded, &err), 0);
+	loop_post(threaded, &task);
+	wait_until(loop_tid);
+	signal(SIGUSR2, ignore);
+	before = sleeps(loop_tid);
+	for (unsigned int i = 0; i < 200; i++) {
+		pthread_kill(pthread_self(), SIGUSR2);
+		usleep(50);
+	}
+	assert_in_range(sleeps(loop_tid), before, before + 20);
+	signal(SIGUSR2, SIG_DFL);
+	loop_stop(threaded);
+	loop_destroy(threaded);
+}
+
 /* --- workers --------------------------------------------------------------------------------------------------------- */
 
 struct addition {
@@ -347,6 +398,7 @@ int main(void)
 		cmocka_unit_test(test_regular_file),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_others_signals),
 		cmocka_unit_test(test_workers),
 	};
 
