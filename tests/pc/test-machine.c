@@ -413,7 +413,10 @@ static void a_restart_begins_anew(void **state)
 {
 	static const struct cpu_exit none;
 	uint32_t bar = pc_bed_config(&bed, 1, 0x10);
+	uint64_t clock = 0x1001;
 
+	m->clock.khz = 1000000;
+	assert_true(cpu->ops->msr(m, KVMCLOCK_MSR_SYSTEM, true, &clock));
 	pc_bed_open_lines(&bed);
 	program_timer(1000);
 	m->ram.base[0x300000] = 7;
@@ -429,6 +432,8 @@ static void a_restart_begins_anew(void **state)
 	assert_int_equal(pc_bed_config(&bed, 1, 0x10), bar);
 	assert_true(board_deadline(&m->board) == NEVER);
 	assert_int_equal(m->spec_ctrl, 0);
+	assert_true(cpu->ops->msr(m, KVMCLOCK_MSR_SYSTEM, false, &clock));
+	assert_int_equal(clock, 0);
 	assert_int_equal(cpu->dirty_len, PC_BED_RAM);
 	assert_true(cpu->alls);
 }
