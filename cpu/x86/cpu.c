@@ -14,6 +14,7 @@
 #include "cpu/x86/block.h"
 #include "cpu/x86/copy.h"
 #include "cpu/x86/fault.h"
+#include "cpu/x86/hostid.h"
 #include "cpu/x86/jump.h"
 #include "cpu/x86/segment.h"
 #include "cpu/x86/soft.h"
@@ -77,6 +78,7 @@ struct cpu *cpu_create(const struct cpu_config *config, const char **error)
 	cpu->exits[REASON_NM] = (void *)glue_exit_nm;
 	cpu->exits[REASON_NEXT] = (void *)glue_exit_next;
 	cpu->exits[REASON_SOFT] = (void *)glue_exit_soft;
+	cpu->quick_loop = hostid_quick_loop();
 	cpu->flags = FLAG_IF | 2;
 	cpu->translation_age = 1;
 	if (!create_parts(cpu, config, error)) {

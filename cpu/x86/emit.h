@@ -237,7 +237,7 @@ static inline void emit_here(struct emit *e, uint8_t *displacement)
 	*displacement = (uint8_t)(e->p - (displacement + 1));
 }
 
-enum { OP_JMP_SHORT = 0xeb, OP_JRCXZ = 0xe3, OP_JNE_SHORT = 0x75 };
+enum { OP_JMP_SHORT = 0xeb, OP_LOOP = 0xe2, OP_JRCXZ = 0xe3, OP_JNE_SHORT = 0x75 };
 
 /* For emit_field(): compare and test a register with a field; they change the flags. */
 enum { OP_CMP = 0x3b, OP_TEST = 0x85 };

@@ -7,7 +7,7 @@
 
 #include <cpuid.h>
 
-enum { REMEMBERED = 64 };
+enum { REMEMBERED = 64, HYGON_EBX = 0x6f677948 /* "Hygo", of HygonGenuine */ };
 
 struct answer {
 	uint32_t leaf, subleaf, regs[4];
@@ -34,4 +34,12 @@ void hostid_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 	}
 	for (unsigned i = 0; i < 4; i++)
 		regs[i] = a->regs[i];
+}
+
+bool hostid_quick_loop(void)
+{
+	uint32_t regs[4];
+
+	hostid_cpuid(0, 0, regs);
+	return regs[1] == signature_AMD_ebx || regs[1] == HYGON_EBX;
 }

@@ -146,6 +146,7 @@ struct cpu {
 	bool segmented;			/* CS, DS, ES or SS is not flat */
 	bool fpu_released;
 	bool system_mode;		/* cpu_config.system */
+	bool quick_loop;		/* the host's LOOP is as cheap as JRCXZ (translate-flow.c) */
 	bool shadow;			/* STI or a load of SS: the next instruction comes before any interrupt */
 
 	const struct cpu_ops *ops;

@@ -16,12 +16,42 @@ static unsigned depth(const struct translation *t)
 	return (unsigned)-t->esp / 4;
 }
 
-/* r8d = target, which has no entry. C will put it there; it has to know how deep. */
-static void emit_miss(struct translation *t)
+/* The entry is not the target's: in r8d, or known now. C will put it there; it has to know how deep. */
+static void emit_miss(struct translation *t, const uint32_t *known)
 {
+	emit_mov64(&t->e, H_ECX, H_R9);
+	if (known)
+		emit_mov_imm(&t->e, H_R8, *known);
 	translate_leave_esp(t);
 	emit_mov_imm(&t->e, H_R9, depth(t));
 	emit_jmp_field(&t->e, CPU_EXITS + 8 * REASON_INDIRECT);
+}
+
+static void emit_hit(struct translation *t)
+{
+	emit_mov64(&t->e, H_ECX, H_R9);
+	emit_jmp_reg(&t->e, H_R11);
+}
+
+/*
+ * Behind the comparison, whose result is in ecx, with r9 = rcx. JRCXZ finds a zero by jumping, so that the way nearly always taken
+ * jumps twice. LOOP finds a one by not jumping, and is as cheap on some processors.
+ */
+static void emit_hit_or_miss(struct translation *t, const uint32_t *known)
+{
+	uint8_t *other;
+
+	if (t->cpu->quick_loop) {
+		other = emit_short(&t->e, OP_LOOP);
+		emit_hit(t);
+		emit_here(&t->e, other);
+		emit_miss(t, known);
+	} else {
+		other = emit_short(&t->e, OP_JRCXZ);
+		emit_miss(t, known);
+		emit_here(&t->e, other);
+		emit_hit(t);
+	}
 }
 
 /* mov reg, [r14 + r9*8 + disp] */
@@ -45,19 +75,13 @@ static void emit_lookup(struct translation *t)
 {
 	uint32_t entries = jump_index(0, depth(t)) * 8;
 	struct emit *e = &t->e;
-	uint8_t *hit;
 
 	emit32(e, 0xc8b70f45);			/* movzx r9d, r8w */
 	emit_load_entry(e, H_R11, entries + 4);	/* host code */
 	emit_load_entry(e, H_R10, entries);	/* minus EIP */
 	emit_mov64(e, H_R9, H_ECX);
-	emit32(e, 0x020c8d43);			/* lea ecx, [r10 + r8] */
-	hit = emit_short(e, OP_JRCXZ);
-	emit_mov64(e, H_ECX, H_R9);
-	emit_miss(t);
-	emit_here(e, hit);
-	emit_mov64(e, H_ECX, H_R9);
-	emit_jmp_reg(e, H_R11);
+	emit32(e, 0x024c8d43), emit8(e, t->cpu->quick_loop);	/* lea ecx, [r10 + r8 + quick_loop] */
+	emit_hit_or_miss(t, NULL);
 }
 
 /* The same for a target known now. */
@@ -65,19 +89,12 @@ static void emit_lookup_known(struct translation *t, uint32_t target)
 {
 	uint32_t entry = jump_index(target, depth(t)) * 8;
 	struct emit *e = &t->e;
-	uint8_t *hit;
 
 	emit8(e, 0x45), emit8(e, 0x8b), emit_modrm_disp(e, H_R11, H_R14, (int32_t)entry + 4);
 	emit8(e, 0x45), emit8(e, 0x8b), emit_modrm_disp(e, H_R10, H_R14, (int32_t)entry);
 	emit_mov64(e, H_R9, H_ECX);
-	emit_lea(e, H_ECX, H_R10, (int32_t)target);
-	hit = emit_short(e, OP_JRCXZ);
-	emit_mov64(e, H_ECX, H_R9);
-	emit_mov_imm(e, H_R8, target);
-	emit_miss(t);
-	emit_here(e, hit);
-	emit_mov64(e, H_ECX, H_R9);
-	emit_jmp_reg(e, H_R11);
+	emit_lea(e, H_ECX, H_R10, (int32_t)(target + t->cpu->quick_loop));
+	emit_hit_or_miss(t, &target);
 }
 
 static bool chainable(const struct translation *t, uint32_t target)

@@ -8,7 +8,7 @@
  *
  * Most instructions are copied (address.c). The rules for those that are not:
  *
- *  1. No flag changes that the guest's instruction does not make: only MOV, MOVZX, LEA, XCHG, NOT and JRCXZ may be used. (POPF
+ *  1. No flag changes that the guest's instruction does not make: only MOV, MOVZX, LEA, XCHG, NOT, JRCXZ and LOOP may be used. (POPF
  *     makes them all.)
  *  2. Memory is touched before a register changes. A fault then finds the registers as they were before the instruction, and
  *     it can be run again from its start.

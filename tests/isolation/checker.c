@@ -96,7 +96,7 @@ static const ZydisMnemonic jcc_list[] = {
 	ZYDIS_MNEMONIC_JO, ZYDIS_MNEMONIC_JP, ZYDIS_MNEMONIC_JS, ZYDIS_MNEMONIC_JZ,
 };
 
-/* These count ECX, by way of 67. */
+/* These count ECX, by way of 67. (Without it, LOOP makes a comparison: compares().) */
 static const ZydisMnemonic loop_list[] = { ZYDIS_MNEMONIC_LOOP, ZYDIS_MNEMONIC_LOOPE, ZYDIS_MNEMONIC_LOOPNE, ZYDIS_MNEMONIC_JECXZ };
 
 static bool among(const ZydisMnemonic *list, size_t count, ZydisMnemonic mnemonic)
@@ -136,6 +136,12 @@ static bool check_encoding(struct check *c)
 	return true;
 }
 
+/* LOOP behind a comparison, where it counts RCX */
+static bool compares(const struct check *c)
+{
+	return c->in.mnemonic == ZYDIS_MNEMONIC_LOOP && kind_of(c, RCX) == V_PAST;
+}
+
 /* Each of 66 F0 F2 F3 65 67 and REX at most once, REX last; 65 and 67 together. */
 static bool check_prefixes(struct check *c)
 {
@@ -155,6 +161,8 @@ static bool check_prefixes(struct check *c)
 	}
 	for (unsigned i = 0; i < c->in.operand_count; i++)
 		guest |= is_guest_mem(c, &c->op[i]);
+	if (compares(c))
+		return !c->in.raw.prefix_count || refuse(c, RULE_PREFIX);
 	if (among(loop_list, COUNT(loop_list), c->in.mnemonic))
 		return window || !address || rex || c->in.raw.prefix_count != 1 ? refuse(c, RULE_PREFIX) : true;
 	if (window != address)
@@ -218,15 +226,34 @@ static bool jmp(struct check *c)
 	return ok;
 }
 
-/* jrcxz: where it jumps, RCX is zero, so the entry that was compared is the right one */
+/* The entry that was compared is the right one. */
+static void hit(struct state *s, uint32_t tag)
+{
+	for (unsigned i = R8; i < R14; i++)
+		if (s->value[i].kind == V_PAIRED && s->value[i].tag == tag)
+			s->value[i].kind = V_HIT;
+}
+
+/* jrcxz: where it jumps, RCX is zero */
 static bool jrcxz(struct check *c)
 {
 	struct state taken = c->now;
 
-	for (unsigned i = R8; i < R14; i++)
-		if (kind_of(c, RCX) == V_MISS && taken.value[i].kind == V_PAIRED && taken.value[i].tag == c->now.value[RCX].tag)
-			taken.value[i].kind = V_HIT;
+	if (kind_of(c, RCX) == V_MISS)
+		hit(&taken, c->now.value[RCX].tag);
 	return jump_to(c, &taken);
+}
+
+/* loop: where it does not jump, RCX was one */
+static bool loop_compares(struct check *c)
+{
+	uint32_t tag = c->now.value[RCX].tag;
+
+	set(c, RCX, V_ANY, 0);
+	if (!jump_to(c, &c->now))
+		return false;
+	hit(&c->now, tag);
+	return true;
 }
 
 static bool is_branch(ZydisMnemonic m)
@@ -250,6 +277,8 @@ static bool branch(struct check *c)
 		return jmp(c);
 	if (c->in.mnemonic == ZYDIS_MNEMONIC_JRCXZ)
 		return jrcxz(c);
+	if (compares(c))
+		return loop_compares(c);
 	if (loop && !kind_is_guests(kind_of(c, RCX)))
 		return refuse(c, RULE_EXIT);
 	if (loop)

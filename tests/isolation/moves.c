@@ -308,14 +308,14 @@ static bool lea_wide(struct check *c, int to)
 	return true;
 }
 
-/* lea ecx, [key + eip]: zero if this is the entry for eip */
-static bool is_comparison(const struct check *c, int base, int index, int64_t disp)
+/* lea ecx, [key + eip + past]: @past if this is the entry for eip */
+static bool is_comparison(const struct check *c, int base, int index, int64_t disp, int64_t past)
 {
 	uint32_t tag = c->now.value[base].tag;
-	int64_t beyond = (int64_t)(tag & ~TAG_ENTRY) - (int64_t)((uint32_t)disp & 0xffff);
+	int64_t beyond = (int64_t)(tag & ~TAG_ENTRY) - (int64_t)((uint32_t)(disp - past) & 0xffff);
 
 	if (index >= 0)
-		return disp == 0 && c->op[1].mem.scale == 1 && (tag & ((1u << TAG_DEPTH) - 1)) == c->now.version[index];
+		return disp == past && c->op[1].mem.scale == 1 && (tag & ((1u << TAG_DEPTH) - 1)) == c->now.version[index];
 	return tag & TAG_ENTRY && beyond >= 0 && beyond % TABLE_STEP == 0 && beyond / TABLE_STEP < TABLE_DEPTHS;
 }
 
@@ -330,9 +330,11 @@ bool check_lea(struct check *c)
 	if (to >= R14)
 		return refuse(c, RULE_RESERVED);
 	if (base >= R8 && kind_of(c, base) == V_KEY) {
-		if (to != RCX || bits != 32 || !is_comparison(c, base, index, mem->disp.value))
+		bool miss = is_comparison(c, base, index, mem->disp.value, 0);
+
+		if (to != RCX || bits != 32 || (!miss && !is_comparison(c, base, index, mem->disp.value, 1)))
 			return refuse(c, RULE_TABLE);
-		set(c, to, V_MISS, c->now.value[base].tag);
+		set(c, to, miss ? V_MISS : V_PAST, c->now.value[base].tag);
 		return true;
 	}
 	if ((base >= 0 && (base >= R14 || !kind_is_guests(kind_of(c, base)))) ||

@@ -26,6 +26,7 @@ enum kind {
 	V_KEY,		/* minus the entry's EIP, read after the host code */
 	V_PAIRED,	/* host code that was read before the key */
 	V_MISS,		/* KEY + the EIP wanted: zero says that the entry is the right one */
+	V_PAST,		/* the same + 1, for LOOP: one says so */
 	V_HIT,		/* host code of the right entry */
 
 	V_WIDE,		/* 64 bits: a descriptor, what C remembers of it, or their sum */

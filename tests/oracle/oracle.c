@@ -27,6 +27,7 @@
 #include "tests/oracle/sequences.h"
 #include "tests/oracle/states.h"
 #ifdef HAVE_CPU
+#include "cpu/x86/state.h"
 #include "tests/oracle/translated.h"
 #endif
 
@@ -134,8 +135,12 @@ static int start_sides(void)
 	if (native.control->ldt_absent)
 		options.states.segments = false;
 #ifdef HAVE_CPU
-	if (!options.native_only)
-		return translated_start(&translated, background, native.control->low_absent, native.control->ldt_absent, 0);
+	if (!options.native_only) {
+		if (translated_start(&translated, background, native.control->low_absent, native.control->ldt_absent, 0))
+			return -1;
+		translated.cpu->quick_loop = options.seed % 2;	/* the host's own choice or not */
+		return 0;
+	}
 #endif
 	return native_start(&second, options.native_path, background);
 }
