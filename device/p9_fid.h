@@ -9,7 +9,7 @@
 #include <device/p9_wire.h>
 
 /* As many as a guest may have at a time. */
-#define P9_FIDS_MAX		65536u
+#define P9_FIDS_MAX		262144u
 #define P9_XATTR_NAME_MAX	255u
 #define P9_XATTR_SIZE_MAX	65536u		/* Linux: XATTR_SIZE_MAX and XATTR_LIST_MAX */
 #define P9_XATTR_TOTAL_MAX	(1u << 20)	/* of all fids together */
@@ -34,7 +34,7 @@ struct p9_fid {
 };
 
 struct p9_fids {
-	struct p9_fid *bucket[1024];
+	struct p9_fid *bucket[16384];
 	unsigned int count;
 	size_t xattr_bytes;		/* held by all of them */
 };

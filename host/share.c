@@ -57,7 +57,7 @@ static void share_drain(struct share_backend *be)
 static void share_free(struct share *share)
 {
 	workers_destroy(share->workers);
-	share_node_put(share->root);
+	share_node_put(share, share->root);
 	free(share->path);
 	free(share);
 }
@@ -114,9 +114,9 @@ static int open_root(struct share *share, struct error *err)
 
 	if (fd < 0 && errno == ENOTDIR)
 		return error_set(err, ENOTDIR, "%s: is not a directory; only directories can be shared", share->path);
-	if (fd < 0 || share_fd_reserve())
+	if (fd < 0)
 		return error_errno(err, errno, "%s", share->path);
-	if (share_node_create(NULL, "", fd, &share->root))
+	if (share_node_root(share, fd))
 		return error_errno(err, ENOMEM, "%s", share->path);
 	if (fstat(fd, &st) < 0)
 		return error_errno(err, errno, "%s", share->path);
@@ -145,7 +145,7 @@ struct share_backend *share_open(struct loop *loop, const char *tag, const char 
 		share_free(share);
 		return NULL;
 	}
-	share_fd_limit();
+	share_set_limit(share);
 	share->be.ops = &share_ops;
 	share->be.read_only = read_only;
 	memcpy(share->be.tag, tag, len);

@@ -31,136 +31,133 @@ static int host_flags(uint32_t flags)
 	return host;
 }
 
-static int open_node(const struct share_node *node, uint32_t flags)
+/* Open what @node stands for. A descriptor, not yet counted, or a negative errno. */
+static int open_node(struct share *share, struct share_node *node, uint32_t flags)
 {
+	int path = share_node_fd(share, node), fd;
 	struct stat st;
 
-	if (fstat(node->fd, &st) < 0)
+	if (path < 0)
+		return path;
+	if (fstat(path, &st) < 0)
 		return -errno;
 	if (S_ISDIR(st.st_mode)) {
-		int fd = flags & SHARE_OPEN_ACCESS ? (errno = EISDIR, -1) : openat(node->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
+		if (flags & SHARE_OPEN_ACCESS)
+			return -EISDIR;
+		fd = openat(path, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		return fd < 0 ? -errno : fd;
 	}
 	if (flags & SHARE_OPEN_DIRECTORY)
 		return -ENOTDIR;
 	if (S_ISREG(st.st_mode)) {
-		int fd = open(share_path_of(node->fd).text, host_flags(flags));
-
+		fd = open(share_path_of(path).text, host_flags(flags));
 		return fd < 0 ? -errno : fd;
 	}
 	return S_ISLNK(st.st_mode) ? -ELOOP : -ENXIO;
 }
 
+/* Have @file be open as @fd, for which there is room. It is closed if that fails. */
+static int opened(struct share *share, struct share_file *file, int fd, struct share_id *id)
+{
+	int error;
+
+	file->fd = fd;
+	error = share_identify(share, fd, id);
+	if (error)
+		share_file_close(file);
+	return error;
+}
+
 int share_file_open(struct share_backend *be, struct share_file *file, uint32_t flags, struct share_id *id)
 {
-	int error = share_fd_reserve(), fd;
+	struct share *share = to_share(be);
+	int fd, error = share_file_reserve(share);
 
 	if (error)
 		return error;
-	fd = open_node(file->node, flags);
-	if (fd < 0) {
-		share_fd_lost();
-		return fd;
-	}
-	error = share_identify(to_share(be), fd, id);
-	if (error) {
-		share_fd_close(fd);
-		return error;
-	}
-	file->fd = fd;
-	return 0;
+	fd = open_node(share, file->node, flags);
+	if (fd >= 0)
+		return opened(share, file, fd, id);
+	share_file_lost();
+	return fd;
 }
 
 /* --- creating --------------------------------------------------------------------------------------------------------- */
 
-/* A new file behind *@fd and *@node, both counted. */
-static int create_new(struct share *share, struct share_node *dir, const char *name, uint32_t flags, mode_t mode, int *fd,
-		      struct share_node **node)
+/* The mode that was asked for, whatever the host's umask has taken from it; and the file's node. */
+static int furnish(struct share *share, struct share_node *dir, const char *name, mode_t mode, int fd, struct share_node **node)
 {
-	int error, path;
+	int path;
 
-	/* Exclusively, so it is ours and a file, whatever else happens to that name. */
-	*fd = openat(dir->fd, name, host_flags(flags & ~SHARE_OPEN_TRUNCATE) | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
-	if (*fd < 0)
+	if ((mode & share->umask) && fchmod(fd, mode) < 0)
 		return -errno;
-	if ((mode & share->umask) && fchmod(*fd, mode) < 0) {
-		error = -errno;
-		close(*fd);
-		return error;
-	}
-	path = open(share_path_of(*fd).text, O_PATH | O_CLOEXEC);
-	if (path < 0) {
-		error = -errno;
-		close(*fd);
-		return error;
-	}
-	error = share_node_create(dir, name, path, node);
-	if (error)
-		close(*fd);
-	return error;
+	path = open(share_path_of(fd).text, O_PATH | O_CLOEXEC);
+	return path < 0 ? -errno : share_node_create(share, dir, name, path, node);
 }
 
-static int open_existing(struct share_node *dir, const char *name, uint32_t flags, int *fd, struct share_node **node)
+/* Exclusively, so it is ours and a file, whatever else happens to that name. */
+static int create_new(struct share *share, struct share_node *dir, const char *name, uint32_t flags, mode_t mode, struct share_node **node)
 {
-	int error;
+	int at = share_node_fd(share, dir), fd, error;
 
-	error = share_node_enter(dir, name, node);
+	if (at < 0)
+		return at;
+	fd = openat(at, name, host_flags(flags & ~SHARE_OPEN_TRUNCATE) | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+	if (fd < 0)
+		return -errno;
+	error = furnish(share, dir, name, mode, fd, node);
 	if (error)
-		return error;
-	*fd = open_node(*node, flags);
-	if (*fd >= 0)
-		return 0;
-	share_node_put(*node);
-	return *fd;
+		close(fd);
+	return error ? error : fd;
 }
 
-/* The name may come and go while we look. */
-static int create_or_open(struct share *share, struct share_node *dir, const char *name, uint32_t flags, mode_t mode, int *fd,
+static int open_existing(struct share *share, struct share_node *dir, const char *name, uint32_t flags, struct share_node **node)
+{
+	int error = share_node_enter(share, dir, name, node), fd;
+
+	if (error)
+		return error;
+	fd = open_node(share, *node, flags);
+	if (fd < 0)
+		share_node_put(share, *node);
+	return fd;
+}
+
+/* The name may come and go while we look. A descriptor, or a negative errno. */
+static int create_or_open(struct share *share, struct share_node *dir, const char *name, uint32_t flags, mode_t mode,
 			  struct share_node **node)
 {
-	int error;
+	int fd = -ENOENT;
 
 	for (unsigned int i = 0; i < CREATE_RETRIES; i++) {
-		error = share_fd_reserve();	/* for the node; open_existing() has its own */
-		if (error)
-			return error;
-		error = create_new(share, dir, name, flags, mode, fd, node);
-		if (!error)
-			return 0;
-		share_fd_lost();
-		if (error != -EEXIST || (flags & SHARE_OPEN_EXCLUSIVE))
-			return error;
-		error = open_existing(dir, name, flags, fd, node);
-		if (error != -ENOENT)
-			return error;
+		fd = create_new(share, dir, name, flags, mode, node);
+		if (fd != -EEXIST || (flags & SHARE_OPEN_EXCLUSIVE))
+			return fd;
+		fd = open_existing(share, dir, name, flags, node);
+		if (fd != -ENOENT)
+			return fd;
 	}
-	return error;
+	return fd;
 }
 
 int share_file_create(struct share_backend *be, struct share_file *dir, const char *name, uint32_t flags, uint32_t mode, struct share_id *id)
 {
 	struct share *share = to_share(be);
-	struct share_node *node;
-	int error = share_fd_reserve(), fd;
+	struct share_node *node, *old = dir->node;
+	int fd, error = share_file_reserve(share);
 
 	if (error)
 		return error;
-	error = create_or_open(share, dir->node, name, flags, share_mode(mode, false), &fd, &node);
-	if (error) {
-		share_fd_lost();
-		return error;
+	fd = create_or_open(share, old, name, flags, share_mode(mode, false), &node);
+	if (fd < 0) {
+		share_file_lost();
+		return fd;
 	}
-	error = share_identify(share, fd, id);
-	if (error) {
-		share_fd_close(fd);
-		share_node_put(node);
-		return error;
-	}
-	share_node_put(dir->node);
-	dir->node = node;
-	dir->fd = fd;
-	return 0;
+	error = opened(share, dir, fd, id);
+	if (!error)
+		dir->node = node;
+	share_node_put(share, error ? node : old);
+	return error;
 }
 
 /* --- reading and writing ---------------------------------------------------------------------------------------------- */

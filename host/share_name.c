@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "host/share_tree.h"
@@ -16,7 +18,7 @@ static int answer(int result)
 static int finish(struct share *share, struct share_node *dir, const char *name, mode_t mode, struct share_id *id)
 {
 	struct share_node *node;
-	int error = share_node_enter(dir, name, &node);
+	int error = share_node_enter(share, dir, name, &node);
 
 	if (error)
 		return error;
@@ -24,15 +26,18 @@ static int finish(struct share *share, struct share_node *dir, const char *name,
 		error = answer(chmod(share_path_of(node->fd).text, mode));
 	if (!error)
 		error = share_identify(share, node->fd, id);
-	share_node_put(node);
+	share_node_put(share, node);
 	return error;
 }
 
 int share_mkdir(struct share_backend *be, struct share_file *dir, const char *name, uint32_t mode, struct share_id *id)
 {
 	mode_t bits = share_mode(mode, true);
+	int fd = share_node_fd(to_share(be), dir->node);
 
-	if (mkdirat(dir->node->fd, name, bits) < 0)
+	if (fd < 0)
+		return fd;
+	if (mkdirat(fd, name, bits) < 0)
 		return -errno;
 	return finish(to_share(be), dir->node, name, bits, id);
 }
@@ -41,57 +46,93 @@ int share_mkdir(struct share_backend *be, struct share_file *dir, const char *na
 int share_mknod(struct share_backend *be, struct share_file *dir, const char *name, uint32_t mode, struct share_id *id)
 {
 	mode_t type = mode & S_IFMT, bits = share_mode(mode, false);
+	int fd = share_node_fd(to_share(be), dir->node);
 
+	if (fd < 0)
+		return fd;
 	if (type == S_IFCHR || type == S_IFBLK)
 		return -EPERM;
 	if (type && type != S_IFREG && type != S_IFIFO && type != S_IFSOCK)
 		return -EINVAL;
-	if (mknodat(dir->node->fd, name, type | bits, 0) < 0)
+	if (mknodat(fd, name, type | bits, 0) < 0)
 		return -errno;
 	return finish(to_share(be), dir->node, name, bits, id);
 }
 
 int share_symlink(struct share_backend *be, struct share_file *dir, const char *name, const char *target, struct share_id *id)
 {
-	if (symlinkat(target, dir->node->fd, name) < 0)
+	int fd = share_node_fd(to_share(be), dir->node);
+
+	if (fd < 0)
+		return fd;
+	if (symlinkat(target, fd, name) < 0)
 		return -errno;
 	return finish(to_share(be), dir->node, name, 0, id);
 }
 
 int share_link(struct share_backend *be, struct share_file *dir, const char *name, struct share_file *file)
 {
-	return answer(linkat(AT_FDCWD, share_path_of(file->node->fd).text, dir->node->fd, name, AT_SYMLINK_FOLLOW));
+	int from, to, error = share_node_fds(to_share(be), file->node, dir->node, &from, &to);
+
+	return error ? error : answer(linkat(AT_FDCWD, share_path_of(from).text, to, name, AT_SYMLINK_FOLLOW));
+}
+
+/* Move @name in @from to @new_name in @to, there and in what we remember. */
+static int move(struct share *share, struct share_node *from, const char *name, struct share_node *to, const char *new_name)
+{
+	struct stat moved;
+	int fd, new_fd, error = share_node_fds(share, from, to, &fd, &new_fd);
+
+	if (!error)
+		error = answer(fstatat(fd, name, &moved, AT_SYMLINK_NOFOLLOW));
+	if (!error)
+		error = answer(renameat(fd, name, new_fd, new_name));
+	if (!error)
+		share_node_moved(share, &moved, from, name, to, new_name);
+	return error;
 }
 
 int share_rename(struct share_backend *be, struct share_file *from, const char *name, struct share_file *to, const char *new_name)
 {
-	return answer(renameat(from->node->fd, name, to->node->fd, new_name));
+	return move(to_share(be), from->node, name, to->node, new_name);
 }
 
 int share_unlink(struct share_backend *be, struct share_file *dir, const char *name, bool directory)
 {
-	return answer(unlinkat(dir->node->fd, name, directory ? AT_REMOVEDIR : 0));
+	int fd = share_node_fd(to_share(be), dir->node);
+
+	return fd < 0 ? fd : answer(unlinkat(fd, name, directory ? AT_REMOVEDIR : 0));
 }
 
 int share_move(struct share_backend *be, struct share_file *file, struct share_file *to, const char *new_name)
 {
-	struct share_node *node = file->node;
-	int error = share_node_check(node);
+	struct share *share = to_share(be);
+	struct share_node *dir = file->node->parent;
+	int error = share_node_check(share, file->node);
+	char *name;
 
-	if (!error)
-		error = answer(renameat(node->parent->fd, node->name, to->node->fd, new_name));
-	if (!error)
-		share_node_renamed(node, to->node, new_name);
+	if (error < 0)
+		return error;
+	name = strdup(file->node->name);
+	if (!name)
+		return -ENOMEM;
+	/* Both may go with the old name. */
+	dir->users++;
+	error = move(share, dir, name, to->node, new_name);
+	share_node_put(share, dir);
+	free(name);
 	return error;
 }
 
 int share_remove(struct share_backend *be, struct share_file *file)
 {
 	struct share_node *node = file->node;
+	int dir = share_node_check(to_share(be), node);
 	struct stat st;
-	int error = share_node_check(node);
 
-	if (!error)
-		error = answer(fstat(node->fd, &st));
-	return error ? error : answer(unlinkat(node->parent->fd, node->name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0));
+	if (dir < 0)
+		return dir;
+	if (fstatat(dir, node->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return answer(unlinkat(dir, node->name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0));
 }

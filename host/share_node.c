@@ -23,79 +23,100 @@ struct share_path share_path_of(int fd)
 	return path;
 }
 
-/* --- descriptors ------------------------------------------------------------------------------------------------------ */
+/* --- how many descriptors --------------------------------------------------------------------------------------------- */
 
 /* What the rest of the process keeps for itself: disks, sockets of the guest's connections, files looked at in passing. */
-#define OTHERS 1024u
+#define OTHERS		1024u
+#define LIMIT_MAX	(1u << 20)
+#define NODES_MIN	32u		/* of each share; more than one request needs at a time */
+#define DEPTH_MAX	4096u		/* of directories that have been closed */
 
+/* Of all shares: nodes that are not closed, and open files. */
 static _Atomic unsigned int open_count;
-static _Atomic unsigned int open_max = 512;
 
-void share_fd_limit(void)
+void share_set_limit(struct share *share)
 {
-	struct rlimit limit;
+	struct rlimit limit = {.rlim_cur = 1024};
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
+	getrlimit(RLIMIT_NOFILE, &limit);
 	if (limit.rlim_cur < limit.rlim_max) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 		getrlimit(RLIMIT_NOFILE, &limit);
 	}
-	if (limit.rlim_cur > 1u << 20)
-		limit.rlim_cur = 1u << 20;
-	open_max = (unsigned int)(limit.rlim_cur > 2 * OTHERS ? limit.rlim_cur - OTHERS : limit.rlim_cur / 2);
+	if (limit.rlim_cur > LIMIT_MAX)
+		limit.rlim_cur = LIMIT_MAX;
+	share->open_max = (unsigned int)(limit.rlim_cur > 2 * OTHERS ? limit.rlim_cur - OTHERS : limit.rlim_cur / 2);
 }
 
-int share_fd_reserve(void)
+static void close_node(struct share *share, struct share_node *node);
+
+/* Is there room for one more when there may be @max? If need be, after closing the node that has not been used for longest. */
+static bool make_room(struct share *share, unsigned int max)
 {
-	if (atomic_fetch_add(&open_count, 1) < atomic_load(&open_max))
-		return 0;
-	share_fd_lost();
-	return -ENFILE;
+	if (atomic_load(&open_count) < max)
+		return true;
+	if (share->nodes <= NODES_MIN)
+		return false;
+	close_node(share, share->oldest);
+	return true;
 }
 
-void share_fd_lost(void)
+int share_file_reserve(struct share *share)
+{
+	if (!make_room(share, share->open_max))
+		return -ENFILE;
+	atomic_fetch_add(&open_count, 1);
+	return 0;
+}
+
+void share_file_lost(void)
 {
 	atomic_fetch_sub(&open_count, 1);
 }
 
-void share_fd_close(int fd)
+void share_file_close(struct share_file *file)
 {
-	close(fd);
-	share_fd_lost();
+	if (file->fd < 0)
+		return;
+	close(file->fd);
+	file->fd = -1;
+	share_file_lost();
 }
 
-/* --- nodes ------------------------------------------------------------------------------------------------------------ */
+/* --- descriptors of nodes --------------------------------------------------------------------------------------------- */
 
-int share_node_create(struct share_node *parent, const char *name, int fd, struct share_node **node)
+static void unlist(struct share *share, struct share_node *node)
 {
-	struct share_node *new = malloc(sizeof(*new));
-	char *copy = strdup(name);
-
-	if (!new || !copy) {
-		free(new);
-		free(copy);
-		share_fd_close(fd);
-		return -ENOMEM;
-	}
-	*new = (struct share_node){.users = 1, .fd = fd, .parent = parent, .name = copy};
-	if (parent)
-		parent->users++;
-	*node = new;
-	return 0;
+	*(node->newer ? &node->newer->older : &share->newest) = node->older;
+	*(node->older ? &node->older->newer : &share->oldest) = node->newer;
+	share->nodes--;
 }
 
-void share_node_put(struct share_node *node)
+static void list(struct share *share, struct share_node *node)
 {
-	while (node && !--node->users) {
-		struct share_node *parent = node->parent;
+	node->newer = NULL;
+	node->older = share->newest;
+	*(share->newest ? &share->newest->newer : &share->oldest) = node;
+	share->newest = node;
+	share->nodes++;
+}
 
-		share_fd_close(node->fd);
-		free(node->name);
-		free(node);
-		node = parent;
-	}
+static void close_node(struct share *share, struct share_node *node)
+{
+	unlist(share, node);
+	close(node->fd);
+	node->fd = -1;
+	atomic_fetch_sub(&open_count, 1);
+}
+
+/* Give @node its descriptor. A quarter of all is left to open files, which cannot be closed for others. */
+static void set_fd(struct share *share, struct share_node *node, int fd)
+{
+	make_room(share, share->open_max - share->open_max / 4);
+	atomic_fetch_add(&open_count, 1);
+	node->fd = fd;
+	list(share, node);
 }
 
 /* A host before Linux 5.6 has no openat2(); with a single name that is not followed, openat() leads nowhere else either. */
@@ -107,53 +128,210 @@ static int open_beneath(int dir, const char *name)
 	};
 	int fd = (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
 
-	return fd < 0 && errno == ENOSYS ? openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC) : fd;
+	if (fd < 0 && errno == ENOSYS)
+		fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
-int share_node_enter(struct share_node *dir, const char *name, struct share_node **node)
+/* Make the step to @node once more. */
+static int reopen(struct share *share, struct share_node *node)
 {
-	int error = share_fd_reserve(), fd;
+	int dir = share_node_fd(share, node->parent), fd = dir < 0 ? dir : open_beneath(dir, node->name);
+	struct stat st;
+
+	if (fd < 0)
+		return fd == -ENOENT || fd == -ENOTDIR ? -ESTALE : fd;
+	if (fstat(fd, &st) < 0 || st.st_dev != node->dev || st.st_ino != node->ino) {
+		close(fd);
+		return -ESTALE;
+	}
+	set_fd(share, node, fd);
+	return fd;
+}
+
+/* Not by recursion, and not without end: a guest may have made a path of any depth. Each round opens the uppermost that is closed. */
+int share_node_fd(struct share *share, struct share_node *node)
+{
+	while (node->fd < 0) {
+		struct share_node *closed = node;
+		unsigned int depth = 0;
+		int fd;
+
+		for (; closed->parent->fd < 0; closed = closed->parent)
+			if (++depth == DEPTH_MAX)
+				return -ENAMETOOLONG;
+		fd = reopen(share, closed);
+		if (fd < 0)
+			return fd;
+	}
+	if (node->parent) {
+		unlist(share, node);
+		list(share, node);
+	}
+	return node->fd;
+}
+
+int share_node_fds(struct share *share, struct share_node *a, struct share_node *b, int *fd_a, int *fd_b)
+{
+	*fd_a = share_node_fd(share, a);
+	*fd_b = *fd_a < 0 ? *fd_a : share_node_fd(share, b);
+	/* The way to the second may have been so long that the first was closed. Then there are directories without end. */
+	if (*fd_b >= 0 && a->fd < 0)
+		return -ENFILE;
+	return *fd_b < 0 ? *fd_b : 0;
+}
+
+int share_file_fd(struct share *share, struct share_file *file)
+{
+	return file->fd >= 0 ? file->fd : share_node_fd(share, file->node);
+}
+
+/* --- nodes ------------------------------------------------------------------------------------------------------------ */
+
+static struct share_node **bucket_of(struct share *share, ino_t ino)
+{
+	return &share->by_inode[ino % SHARE_BUCKETS];
+}
+
+static void bucket_add(struct share *share, struct share_node *node)
+{
+	struct share_node **bucket = bucket_of(share, node->ino);
+
+	node->next = *bucket;
+	*bucket = node;
+}
+
+static void bucket_remove(struct share *share, const struct share_node *node)
+{
+	struct share_node **at = bucket_of(share, node->ino);
+
+	while (*at != node)
+		at = &(*at)->next;
+	*at = node->next;
+}
+
+static int create(struct share *share, struct share_node *parent, const char *name, int fd, struct share_node **node)
+{
+	struct share_node *new = malloc(sizeof(*new));
+	char *copy = strdup(name);
+	struct stat st;
+	int error = new && copy ? 0 : -ENOMEM;
+
+	if (!error && fstat(fd, &st) < 0)
+		error = -errno;
+	if (error) {
+		free(new);
+		free(copy);
+		close(fd);
+		return error;
+	}
+	*new = (struct share_node){.users = 1, .fd = fd, .dev = st.st_dev, .ino = st.st_ino, .parent = parent, .name = copy};
+	bucket_add(share, new);
+	*node = new;
+	return 0;
+}
+
+int share_node_root(struct share *share, int fd)
+{
+	return create(share, NULL, "", fd, &share->root);
+}
+
+int share_node_create(struct share *share, struct share_node *parent, const char *name, int fd, struct share_node **node)
+{
+	int error = create(share, parent, name, fd, node);
 
 	if (error)
 		return error;
-	fd = open_beneath(dir->fd, name);
-	if (fd < 0) {
-		error = -errno;
-		share_fd_lost();
-		return error;
-	}
-	return share_node_create(dir, name, fd, node);
+	parent->users++;
+	set_fd(share, *node, fd);
+	return 0;
 }
 
-void share_node_renamed(struct share_node *node, struct share_node *parent, const char *name)
+void share_node_put(struct share *share, struct share_node *node)
 {
-	char *copy = strdup(name);
+	while (node && !--node->users) {
+		struct share_node *parent = node->parent;
+
+		if (parent && node->fd >= 0)
+			close_node(share, node);
+		else if (!parent)
+			close(node->fd);
+		bucket_remove(share, node);
+		free(node->name);
+		free(node);
+		node = parent;
+	}
+}
+
+int share_node_enter(struct share *share, struct share_node *dir, const char *name, struct share_node **node)
+{
+	int at = share_node_fd(share, dir), fd = at < 0 ? at : open_beneath(at, name);
+
+	return fd < 0 ? fd : share_node_create(share, dir, name, fd, node);
+}
+
+static bool same_file(const struct share_node *a, const struct share_node *b)
+{
+	return a->ino == b->ino && a->dev == b->dev;
+}
+
+/* From now on @node is @name in @parent. False: it cannot be. */
+static bool rename_node(struct share *share, struct share_node *node, struct share_node *parent, const char *name)
+{
 	struct share_node *before = node->parent;
+	char *copy;
 
 	/* The host would have refused to move a directory into itself, but names may have been exchanged behind our back. */
 	for (const struct share_node *above = parent; above; above = above->parent)
-		if (above == node) {
-			free(copy);
-			return;
-		}
+		if (above == node)
+			return false;
+	copy = strdup(name);
 	if (!copy)
-		return;
+		return false;
 	free(node->name);
 	node->name = copy;
 	node->parent = parent;
 	parent->users++;
-	share_node_put(before);
+	share_node_put(share, before);
+	return true;
 }
 
-int share_node_check(const struct share_node *node)
+static struct share_node *find_node(struct share *share, const struct stat *st, const struct share_node *dir, const char *name)
 {
-	struct stat now, held;
+	struct share_node *node = *bucket_of(share, st->st_ino);
+
+	while (node && !(node->ino == st->st_ino && node->dev == st->st_dev && node->parent && same_file(node->parent, dir) &&
+			 !strcmp(node->name, name)))
+		node = node->next;
+	return node;
+}
+
+void share_node_moved(struct share *share, const struct stat *moved, const struct share_node *from, const char *name,
+		      struct share_node *to, const char *new_name)
+{
+	struct share_node *node;
+
+	if (same_file(from, to) && !strcmp(name, new_name))
+		return;
+	/* Afresh for each, as the last one's parent may have gone. */
+	do
+		node = find_node(share, moved, from, name);
+	while (node && rename_node(share, node, to, new_name));
+}
+
+int share_node_check(struct share *share, struct share_node *node)
+{
+	struct stat now;
+	int dir;
 
 	if (!node->parent)
 		return -EBUSY;
-	if (fstatat(node->parent->fd, node->name, &now, AT_SYMLINK_NOFOLLOW) < 0 || fstat(node->fd, &held) < 0)
+	dir = share_node_fd(share, node->parent);
+	if (dir < 0)
+		return dir;
+	if (fstatat(dir, node->name, &now, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	return now.st_ino == held.st_ino && now.st_dev == held.st_dev ? 0 : -ENOENT;
+	return now.st_ino == node->ino && now.st_dev == node->dev ? dir : -ENOENT;
 }
 
 /* --- identity --------------------------------------------------------------------------------------------------------- */
@@ -209,7 +387,7 @@ int share_copy(struct share_backend *be, struct share_file *file, struct share_f
 static int step(struct share *share, struct share_node *from, const char *name, struct share_node **to)
 {
 	if (strcmp(name, ".."))
-		return share_node_enter(from, name, to);
+		return share_node_enter(share, from, name, to);
 	*to = from->parent ? from->parent : share->root;
 	(*to)->users++;
 	return 0;
@@ -219,14 +397,15 @@ int share_walk(struct share_backend *be, struct share_file *dir, const char *nam
 {
 	struct share *share = to_share(be);
 	struct share_node *node;
-	int error = step(share, dir->node, name, &node);
+	int error = step(share, dir->node, name, &node), fd;
 
 	if (error)
 		return error;
-	error = share_identify(share, node->fd, id);
+	fd = share_node_fd(share, node);
+	error = fd < 0 ? fd : share_identify(share, fd, id);
 	if (!error)
 		error = file_create(node, file);
-	share_node_put(node);
+	share_node_put(share, node);
 	return error;
 }
 
@@ -236,8 +415,7 @@ void share_release(struct share_backend *be, struct share_file *file)
 
 	if (share->listing.file == file)
 		share->listing.file = NULL;
-	if (file->fd >= 0)
-		share_fd_close(file->fd);
-	share_node_put(file->node);
+	share_file_close(file);
+	share_node_put(share, file->node);
 	free(file);
 }

@@ -15,6 +15,10 @@
  *
  * What is left to the host's user: who moves a directory out of the share while a guest holds it has handed it over.
  *
+ * A guest that caches names holds on to every file it has ever looked at, and a process may have only so many descriptors. So those that
+ * have not been used for longest are closed, and opened again by the same step when they are needed: if that no longer leads to the same
+ * file, the guest has lost it (-ESTALE).
+ *
  * All of it runs on the one worker thread, or when that has nothing to do.
  */
 #ifndef KENNEL_HOST_SHARE_TREE_H
@@ -26,12 +30,18 @@
 #include "host/share.h"
 #include "host/workers.h"
 
+#define SHARE_BUCKETS	4096u
+
 /* A place in the tree, for all who have reached it by the same step and the copies they made. */
 struct share_node {
 	unsigned int users;
-	int fd;				/* O_PATH */
+	int fd;				/* O_PATH; -1: closed for now */
+	dev_t dev;
+	ino_t ino;
 	struct share_node *parent;	/* NULL: the root */
-	char *name;			/* in @parent, when the step was made */
+	char *name;			/* in @parent: when the step was made, or since the guest renamed it */
+	struct share_node *next;	/* in its list of share.by_inode */
+	struct share_node *newer, *older;	/* among those with a descriptor, by last use; the root is not among them */
 };
 
 struct share_file {
@@ -52,6 +62,10 @@ struct share {
 	char *path;			/* for messages */
 	struct workers *workers;
 	struct share_node *root;
+	struct share_node *newest, *oldest;
+	unsigned int nodes;		/* with a descriptor, the root not counted */
+	unsigned int open_max;		/* descriptors of all shares together that this one adds to */
+	struct share_node *by_inode[SHARE_BUCKETS];
 	dev_t dev;			/* of the root */
 	mode_t umask;			/* of this process: what the host takes away from modes, and we give back */
 	struct share_listing listing;
@@ -70,29 +84,43 @@ struct share_path share_path_of(int fd);
 
 /* --- share_node.c ---------------------------------------------------------------------------------------------------- */
 
-/* A node for @fd (O_PATH; taken over, closed on failure), reached from @parent (NULL for the root) by @name. 0 or a negative errno. */
-int share_node_create(struct share_node *parent, const char *name, int fd, struct share_node **node);
-void share_node_put(struct share_node *node);	/* NULL is fine */
+/* The root's node, for @fd (O_PATH; taken over, closed on failure). 0 or a negative errno. */
+int share_node_root(struct share *share, int fd);
+/* A node for @fd (the same), reached from @parent by @name. */
+int share_node_create(struct share *share, struct share_node *parent, const char *name, int fd, struct share_node **node);
+void share_node_put(struct share *share, struct share_node *node);	/* NULL is fine */
 
 /* One step: a new node for entry @name of @dir. 0 or a negative errno. */
-int share_node_enter(struct share_node *dir, const char *name, struct share_node **node);
+int share_node_enter(struct share *share, struct share_node *dir, const char *name, struct share_node **node);
 
-/* Note that @node is now called @name in @parent. Memory may be short: then it stays known by its old name. */
-void share_node_renamed(struct share_node *node, struct share_node *parent, const char *name);
+/* The descriptor of @node: good until one of another node is asked for. A negative errno if there is none any more. */
+int share_node_fd(struct share *share, struct share_node *node);
+/* Of two at a time. 0 or a negative errno. */
+int share_node_fds(struct share *share, struct share_node *a, struct share_node *b, int *fd_a, int *fd_b);
+/* One that stands for @file, for all but looking up names: the opened one if there is one. */
+int share_file_fd(struct share *share, struct share_file *file);
 
-/* Is @node still what its name stands for? 0, or -ENOENT; -EBUSY for the root. */
-int share_node_check(const struct share_node *node);
+/*
+ * @name in @from has become @new_name in @to, at the guest's wish: so it has for all nodes that were reached by that step. @moved is
+ * what it was. Memory may be short: then they stay known by their old name.
+ */
+void share_node_moved(struct share *share, const struct stat *moved, const struct share_node *from, const char *name,
+		      struct share_node *to, const char *new_name);
+
+/* Is @node still what its name stands for? Its parent's descriptor, or -ENOENT; -EBUSY for the root. */
+int share_node_check(struct share *share, struct share_node *node);
 
 uint64_t share_id_path(const struct share *share, dev_t dev, ino_t ino);
 void share_id_of(const struct share *share, const struct stat *st, struct share_id *id);
 /* Of the file behind @fd. 0 or a negative errno. */
 int share_identify(const struct share *share, int fd, struct share_id *id);
 
-/* May one more descriptor be opened for a guest? 0, counted, or -ENFILE. Then share_fd_close(), or _lost() if it came to nothing. */
-int share_fd_reserve(void);
-void share_fd_lost(void);
-void share_fd_close(int fd);
-void share_fd_limit(void);	/* raise the limit of this process; once is enough */
+/* Say how many descriptors there may be; raises the limit of this process as far as it may. */
+void share_set_limit(struct share *share);
+/* Room for the descriptor of an open file: 0, counted, or -ENFILE. Then share_file_close(), or _lost() if it came to nothing. */
+int share_file_reserve(struct share *share);
+void share_file_lost(void);
+void share_file_close(struct share_file *file);	/* does nothing if it is not open */
 
 int share_root(struct share_backend *be, struct share_file **file, struct share_id *id);
 int share_copy(struct share_backend *be, struct share_file *file, struct share_file **copy);

@@ -33,17 +33,17 @@ struct point {
 struct block {
 	uint32_t eip;			/* linear address of the first byte: guest code segments are flat */
 	uint32_t physical;		/* of the first byte */
-	uint32_t second;		/* frame of the page it runs into, or 0 if it stays in one page */
+	uint32_t hash_next;
+	uint8_t flags;
+	uint8_t depth;
+	uint8_t link_count;
 	uint32_t host;			/* where it is entered: an address below 4 GiB */
+	uint32_t view_next;		/* list of those that begin in the same page, at the same address: see block_view() */
+	uint32_t second;		/* frame of the page it runs into, or 0 if it stays in one page */
 	uint16_t guest_len, host_len;
 	uint16_t count;			/* points */
-	uint8_t flags;
-	uint8_t link_count;
-	uint8_t depth;
 	uint32_t links;			/* its first link */
 	uint32_t incoming;		/* list of links that are chained to it: link.next */
-	uint32_t hash_next;
-	uint32_t view_next;		/* list of those that begin in the same page, at the same address: see block_view() */
 	uint32_t page_next[2];		/* lists of its first and second frame */
 	const struct point *points;
 	const uint8_t *source;		/* BLOCK_CHECKED: the bytes it was made from */
@@ -88,7 +88,7 @@ struct code_cache {
 	uint64_t generation;		/* times emptied */
 };
 
-enum { BLOCK_HASH_BITS = 16, BLOCK_VIEW_BITS = 13 };
+enum { BLOCK_HASH_BITS = 18 /* there may be as many blocks */, BLOCK_VIEW_BITS = 13 };
 
 int block_cache_create(struct cpu *cpu, size_t size, const char **error);
 void block_cache_destroy(struct cpu *cpu);

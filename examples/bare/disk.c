@@ -3,7 +3,7 @@
  * disk.c - libvirtio's block driver in a kernel of nothing else: finds a disk on the PCI bus, prints its first line, writes the next
  * sector. Any multiboot loader starts it:
  *
- *	qemu-system-i386 -kernel disk -drive file=image,format=raw,if=none,id=d -device virtio-blk-pci,drive=d
+ *	qemu-system-i386 -kernel kernel -drive file=image,format=raw,if=none,id=d -device virtio-blk-pci,drive=d
  *		-debugcon stdio -display none -device isa-debug-exit
  */
 #include <virtio/driver-block.h>

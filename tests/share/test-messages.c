@@ -16,6 +16,8 @@
 
 #include <virtio/endian.h>
 
+#include "host/share_tree.h"
+
 #include "client.h"
 
 static struct client *c;
@@ -208,6 +210,95 @@ static void many_fids(void **state)
 	assert_int_equal(client_call(c, P9_TWALK, "ddw", 0u, count, 0u), -EMFILE);
 	assert_int_equal(client_call(c, P9_TCLUNK, "d", 7u), 0);
 	assert_int_equal(client_call(c, P9_TWALK, "ddw", 0u, count, 0u), 0);
+}
+
+/* More files than there may be descriptors: those closed meanwhile are found again, and only those. */
+static void few_descriptors(void **state)
+{
+	struct share *share = to_share(c->be);
+	enum { COUNT = 100, OPEN = 32 };
+
+	share->open_max = 0;
+	for (uint32_t i = 1; i <= COUNT; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "d%u", i);
+		assert_int_equal(client_call(c, P9_TWALK, "ddw", i - 1, i, 0u), 0);
+		assert_int_equal(client_call(c, P9_TMKDIR, "dsdd", i, name, 0755u, 0u), 0);
+		assert_int_equal(client_step(c, i, i, name, strlen(name)), 0);
+		assert_in_range(share->nodes, 1, OPEN + 1);
+	}
+	for (uint32_t i = 1; i <= COUNT; i++)
+		assert_int_equal(client_call(c, P9_TGETATTR, "dq", i * 7 % COUNT + 1, UINT64_C(0)), 0);
+	/* Two at a time, the way to each longer than what is open. */
+	assert_int_equal(client_call(c, P9_TMKDIR, "dsdd", 20u, "x", 0755u, 0u), 0);
+	assert_int_equal(client_call(c, P9_TGETATTR, "dq", 1u, UINT64_C(0)), 0);
+	assert_int_equal(client_call(c, P9_TRENAMEAT, "dsds", 20u, "x", 22u, "y"), 0);
+	assert_int_equal(access(host_path(c, "share/d1/d2/d3"), F_OK), 0);
+}
+
+/* Have the guest look at so many others that what it has looked at before is closed. */
+static void close_the_rest(void)
+{
+	for (uint32_t i = 0; i < 40; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "share/other%u", i);
+		host_write(c, name, "");
+		assert_int_equal(client_walk(c, 1000 + i, strchr(name, '/') + 1), 0);
+	}
+	for (uint32_t i = 0; i < 40; i++)
+		assert_int_equal(client_call(c, P9_TCLUNK, "d", 1000 + i), 0);
+}
+
+/* What has been renamed is found again by its new name, by all who hold it and whatever lies beneath; what was replaced is not. */
+static void closed_and_renamed(void **state)
+{
+	to_share(c->be)->open_max = 0;
+	assert_int_equal(mkdir(host_path(c, "share/a"), 0755), 0);
+	assert_int_equal(mkdir(host_path(c, "share/a/b"), 0755), 0);
+	host_write(c, "share/a/b/file", "text");
+	assert_int_equal(client_walk(c, 1, "a"), 0);
+	assert_int_equal(client_step(c, 1, 2, "b", 1), 0);
+	assert_int_equal(client_step(c, 2, 3, "file", 4), 0);
+	assert_int_equal(client_step(c, 2, 4, "file", 4), 0);	/* another one, by the same step */
+	assert_int_equal(client_walk(c, 5, "a"), 0);
+	close_the_rest();
+	assert_int_equal(client_call(c, P9_TRENAMEAT, "dsds", 0u, "a", 0u, "z"), 0);
+	close_the_rest();
+	for (uint32_t fid = 1; fid <= 5; fid++)
+		assert_int_equal(client_call(c, P9_TGETATTR, "dq", fid, UINT64_C(0)), 0);
+	assert_int_equal(client_call(c, P9_TRENAME, "dds", 3u, 5u, "other"), 0);
+	assert_int_equal(client_call(c, P9_TRENAMEAT, "dsds", 5u, "other", 5u, "other"), 0);
+	close_the_rest();
+	for (uint32_t fid = 1; fid <= 5; fid++)
+		assert_int_equal(client_call(c, P9_TGETATTR, "dq", fid, UINT64_C(0)), 0);
+	assert_int_equal(access(host_path(c, "share/z/other"), F_OK), 0);
+	/* Somebody else's file has come into its place. */
+	assert_int_equal(rename(host_path(c, "share/z/other"), host_path(c, "share/z/was")), 0);
+	host_write(c, "share/z/other", "");
+	close_the_rest();
+	assert_int_equal(client_call(c, P9_TGETATTR, "dq", 3u, UINT64_C(0)), -ESTALE);
+	assert_int_equal(client_call(c, P9_TGETATTR, "dq", 2u, UINT64_C(0)), 0);
+}
+
+/* An open file stays, whatever becomes of its name and of its node; there are only so many, and room for them is made. */
+static void many_open_files(void **state)
+{
+	struct share *share = to_share(c->be);
+
+	client_make(c, 1, "open", "text");
+	share->open_max = 0;
+	close_the_rest();
+	assert_int_equal(client_call(c, P9_TUNLINKAT, "dsd", 0u, "open", 0u), 0);
+	assert_int_equal(client_call(c, P9_TGETATTR, "dq", 1u, UINT64_C(0)), 0);
+	expect_read(1, 0, "text");
+	host_write(c, "share/a", "");
+	assert_int_equal(client_open(c, 3, "a", 0), -ENFILE);
+	assert_int_equal(client_walk(c, 4, ""), 0);
+	assert_int_equal(client_call(c, P9_TLCREATE, "dsddd", 4u, "c", 0102u, 0644u, 0u), -ENFILE);
+	share->open_max = 40;
+	assert_int_equal(client_call(c, P9_TLCREATE, "dsddd", 4u, "c", 0102u, 0644u, 0u), 0);
 }
 
 /* --- contents --------------------------------------------------------------------------------------------------------- */
@@ -658,7 +749,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(versions), test(a_version_ends_the_session), test(attaching), test(unknown_messages), test(truncated_messages),
-		test(sizes_that_lie), test(little_room), test(any_layout), test(walking), test(many_fids), test(reading_and_writing),
+		test(sizes_that_lie), test(little_room), test(any_layout), test(walking), test(many_fids), test(few_descriptors),
+		test(closed_and_renamed), test(many_open_files), test(reading_and_writing),
 		test(opening), test(creating), test(modes), test(unlinked_while_open), test(listing), test(two_listings_at_a_time),
 		test(links), test(renaming), test(removing), test(attributes), test(owners), test(space), test(extended_attributes),
 		test(many_extended_attributes), test(locks), test(vanishing), test(no_space),
