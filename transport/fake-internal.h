@@ -4,6 +4,8 @@
 #define KENNEL_TRANSPORT_FAKE_INTERNAL_H
 
 #include <transport/direct.h>
+#include <transport/lguest-dma-guest.h>
+#include <transport/lguest-dma-host.h>
 #include <transport/lguest-page-guest.h>
 #include <transport/lguest-page-host.h>
 #include <transport/lguest-tlv-guest.h>
@@ -21,6 +23,7 @@ struct fake_bus {
 	const char *name;
 	bool never_big, never_little;	/* byte orders that it never had */
 	bool device_space;		/* pages and rings above the top of memory */
+	size_t private;			/* bytes of memory that the host's end needs for itself */
 	int (*init)(struct virtio_fake *fake);			/* may be NULL, as may boot */
 	int (*add)(struct virtio_fake *fake, unsigned int index);	/* fake->dev[index] */
 	int (*boot)(struct virtio_fake *fake);			/* the driver's end begins to look */
@@ -28,13 +31,14 @@ struct fake_bus {
 	bool (*deliver)(struct virtio_fake *fake);		/* one round; false: nothing was pending */
 };
 
-#define FAKE_SPACE	(16 * 1024 * 1024u)	/* of device space */
+#define FAKE_SPACE	(4 * 1024 * 1024u)	/* of device space */
 #define FAKE_EVENTS	256
 
 struct virtio_fake {
 	struct virtio_fake_options options;
 	const struct fake_bus *bus;
 	uint8_t *memory;
+	uint8_t *private;		/* of the host's end; NULL unless the bus needs some */
 	uint64_t top;			/* end of what is ordinary memory */
 	size_t next;			/* of it, not yet given out */
 	struct fake_free *freed;
@@ -48,6 +52,13 @@ struct virtio_fake {
 	const struct virtio_dev *complained;
 	union {
 		struct virtio_direct direct[VIRTIO_FAKE_DEVICES];
+		struct {
+			struct lguest_dma_bus host;
+			struct lguest_dma_guest guest;
+			struct lguest_dma_device device[VIRTIO_FAKE_DEVICES];
+			uint32_t irqs;
+			bool woken;
+		} dma;
 		struct {
 			struct lguest_tlv host;
 			struct lguest_tlv_bus guest;
@@ -85,7 +96,7 @@ struct virtio_fake {
 	};
 };
 
-extern const struct fake_bus fake_lguest_tlv, fake_lguest_page, fake_s390_page;
+extern const struct fake_bus fake_lguest_dma, fake_lguest_tlv, fake_lguest_page, fake_s390_page;
 extern const struct fake_bus fake_mmio_legacy, fake_mmio, fake_pci_legacy, fake_pci;
 
 /* A device stopped: the complain operation of every bus. @opaque: the bed. */

@@ -1,6 +1,80 @@
 /* SPDX-License-Identifier: MIT */
-/* fake-page.c - the buses of the test bed that are pages above the top of memory: both generations of lguest's, and s390's. */
+/* fake-page.c - the buses of the test bed that are pages above the top of memory: three generations of lguest's, and s390's. */
 #include "transport/fake-internal.h"
+
+/* --- lguest of Linux 2.6.23 ------------------------------------------------------------------------------------------------ */
+
+static void dma_raise(void *opaque, unsigned int irq)
+{
+	((struct virtio_fake *)opaque)->dma.irqs |= UINT32_C(1) << irq;
+}
+
+static void dma_wake(void *opaque)
+{
+	((struct virtio_fake *)opaque)->dma.woken = true;
+}
+
+static uint32_t dma_call(void *opaque, uint32_t number, uint32_t key, uint32_t address, uint32_t count_irq)
+{
+	struct virtio_fake *fake = opaque;
+	int ret = number == LGUEST_BIND_DMA ? lguest_dma_bind(&fake->dma.host, key, address, count_irq) :
+					      lguest_dma_send(&fake->dma.host, key, address);
+
+	if (ret < 0)
+		fake_complain(fake, NULL, "the guest gave an address that is none, and would be killed");
+	return ret > 0;
+}
+
+static int dma_init(struct virtio_fake *fake)
+{
+	static const struct lguest_dma_ops ops = { .raise = dma_raise, .wake = dma_wake, .complain = fake_complain };
+
+	return lguest_dma_init(&fake->dma.host, &fake->mem, fake->top, fake->mem.size, fake->private, LGUEST_DMA_PRIVATE, &ops, fake);
+}
+
+static int dma_add(struct virtio_fake *fake, unsigned int index)
+{
+	return lguest_dma_add(&fake->dma.host, fake->dev[index], NULL);
+}
+
+static int dma_boot(struct virtio_fake *fake)
+{
+	return lguest_dma_guest_init(&fake->dma.guest, &fake->platform, fake->top, 1, dma_call, fake);
+}
+
+static int dma_find(struct virtio_fake *fake, unsigned int index)
+{
+	fake->vdev[index] = &fake->dma.device[index].vdev;
+	return lguest_dma_guest_next(&fake->dma.guest, &fake->dma.device[index]) ? 0 : -VIRTIO_ENOENT;
+}
+
+static bool dma_deliver(struct virtio_fake *fake)
+{
+	bool woken = fake->dma.woken;
+	uint32_t irqs;
+
+	fake->dma.woken = false;
+	if (woken)
+		lguest_dma_poll(&fake->dma.host);
+	irqs = fake->dma.irqs;
+	fake->dma.irqs = 0;
+	for (unsigned int i = 0; i < LGUEST_MAX_IRQS; i++)
+		if (irqs >> i & 1)
+			lguest_dma_guest_interrupt(&fake->dma.guest, i);
+	return woken || irqs;
+}
+
+const struct fake_bus fake_lguest_dma = {
+	.name = "lguest-dma",
+	.never_big = true,
+	.device_space = true,
+	.private = LGUEST_DMA_PRIVATE,
+	.init = dma_init,
+	.add = dma_add,
+	.boot = dma_boot,
+	.find = dma_find,
+	.deliver = dma_deliver,
+};
 
 /* --- lguest of Linux 2.6.24 ------------------------------------------------------------------------------------------------ */
 

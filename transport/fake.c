@@ -111,6 +111,7 @@ static const struct fake_bus fake_direct = { .name = "direct", .add = direct_add
 
 static const struct fake_bus *const buses[VIRTIO_FAKE_BUSES] = {
 	[VIRTIO_FAKE_DIRECT] = &fake_direct,
+	[VIRTIO_FAKE_LGUEST_DMA] = &fake_lguest_dma,
 	[VIRTIO_FAKE_LGUEST_TLV] = &fake_lguest_tlv,
 	[VIRTIO_FAKE_LGUEST_PAGE] = &fake_lguest_page,
 	[VIRTIO_FAKE_S390_PAGE] = &fake_s390_page,
@@ -168,7 +169,12 @@ int virtio_fake_create(const struct virtio_fake_options *options, struct virtio_
 		.mem = &fake->mem, .alloc = platform_alloc, .free = platform_free, .wait = platform_wait, .opaque = fake };
 	if (fake->memory)
 		virtio_zero(fake->memory, size);
-	ret = !fake->memory ? -VIRTIO_ENOMEM : fake->bus->init ? fake->bus->init(fake) : 0;
+	if (fake->bus->private)
+		fake->private = aligned_alloc(4096, fake->bus->private);
+	if (!fake->memory || (fake->bus->private && !fake->private))
+		ret = -VIRTIO_ENOMEM;
+	else
+		ret = fake->bus->init ? fake->bus->init(fake) : 0;
 	if (ret < 0) {
 		virtio_fake_destroy(fake);
 		return ret;
@@ -256,6 +262,7 @@ void virtio_fake_destroy(struct virtio_fake *fake)
 		return;
 	for (unsigned int i = 0; i < fake->count; i++)
 		virtio_dev_destroy(fake->dev[i]);
+	free(fake->private);
 	free(fake->memory);
 	free(fake);
 }

@@ -25,6 +25,7 @@
 
 enum virtio_fake_bus {
 	VIRTIO_FAKE_DIRECT,		/* no bus: calls, and rings between them */
+	VIRTIO_FAKE_LGUEST_DMA,		/* lguest of Linux 2.6.23, which was no virtio: consoles, disks, network cards; little-endian */
 	VIRTIO_FAKE_LGUEST_TLV,		/* lguest of Linux 2.6.24: little-endian; no features; a device can be taken over once */
 	VIRTIO_FAKE_LGUEST_PAGE,	/* lguest of Linux 2.6.25 to 4.3: little-endian */
 	VIRTIO_FAKE_S390_PAGE,		/* KVM on s390: big-endian */
