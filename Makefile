@@ -11,7 +11,7 @@ PARAMETERS ?=
 # Which tests: make check TESTS="pup-disk host-slirp"
 TESTS  ?=
 
-.PHONY: all run check bench bench-ring doctor install help setup clean
+.PHONY: all run check bench bench-ring bench-vhost doctor install help setup clean
 
 all: $(BUILD)/build.ninja ## build (the program is build/kennel)
 	@ninja -C $(BUILD)
@@ -36,6 +36,10 @@ bench: all ## measure: native, Kennel, QEMU TCG
 bench-ring: ARGS =
 bench-ring: all ## measure buffers per second through the rings (ARGS="--peer virtio_ring_0_9=PROGRAM": next to Linux's)
 	@BUILD=$(BUILD) bench/ring $(ARGS)
+
+bench-vhost: all ## measure random reads through vhost-user, next to qemu-storage-daemon
+	@scripts/setup --all
+	@bench/vhost $(BUILD)
 
 doctor: all ## look at what this host has of what Kennel needs
 	@$(BUILD)/kennel doctor

@@ -3,10 +3,11 @@
  * vhost-user.c - one device of ours for a virtual machine of somebody else's: the disks, networks, event loop and sandbox of `run`, with
  * the vhost-user back end where there the machine is. One process is one device; it serves one front end after the other.
  *
- * A single thread: the loop runs here, without one of its own, because no guest's processor has to be kept going beside it.
+ * The work is done on the loop's thread; this one only waits for the end.
  */
 #include <errno.h>
 #include <getopt.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,8 +38,7 @@ struct server {
 	struct vhost_user_backend *backend;
 	int listener;
 	struct loop_watch *listener_watch, *backend_watch;
-	bool stop;
-	int status;
+	sem_t stop;
 };
 
 /* --- kinds of devices: each makes s->dev, or leaves a sentence ---------------------------------------------------------- */
@@ -164,12 +164,12 @@ static void on_backend(void *opaque, uint32_t events)
 	if (s->listener_watch)
 		loop_watch_set(s->listener_watch, EPOLLIN);
 	else
-		s->stop = true;
+		sem_post(&s->stop);
 }
 
 static void on_signal(void *opaque, int signo)
 {
-	((struct server *)opaque)->stop = true;
+	sem_post(&((struct server *)opaque)->stop);
 }
 
 /* --- set-up: each step returns 0, or a negative errno and a sentence ----------------------------------------------------- */
@@ -218,6 +218,11 @@ static int find_front_end(struct server *s, struct error *error)
 	return s->listener_watch ? 0 : error_errno(error, errno, "%s", s->socket);
 }
 
+static int start_loop(struct server *s, struct error *error)
+{
+	return loop_start(s->loop, error);
+}
+
 static int enter_sandbox(struct server *s, struct error *error)
 {
 	return s->no_sandbox ? 0 : sandbox_enter(SANDBOX_NO_FILES, error);
@@ -226,7 +231,7 @@ static int enter_sandbox(struct server *s, struct error *error)
 static int set_up(struct server *s, struct error *error)
 {
 	static int (*const steps[])(struct server *s, struct error *error) = {
-		make_loop, make_device, make_backend, find_front_end, enter_sandbox,
+		make_loop, make_device, make_backend, find_front_end, start_loop, enter_sandbox,
 	};
 	int err = 0;
 
@@ -237,14 +242,14 @@ static int set_up(struct server *s, struct error *error)
 
 static void tear_down(struct server *s)
 {
+	if (s->loop)
+		loop_stop(s->loop);
 	loop_unwatch(s->listener_watch);
 	loop_unwatch(s->backend_watch);
 	if (s->listener >= 0)
 		close(s->listener);
-	io_lock();
 	vhost_user_backend_destroy(s->backend);
 	virtio_dev_destroy(s->dev);
-	io_unlock();
 	loop_destroy(s->loop);
 }
 
@@ -324,10 +329,12 @@ static int serve(struct server *s)
 	int err;
 
 	message_set_verbose(s->verbose);
+	sem_init(&s->stop, 0, 0);
 	err = set_up(s, &error);
-	while (!err && !s->stop)
-		loop_run_once(s->loop, -1);
+	while (!err && sem_wait(&s->stop))
+		;
 	tear_down(s);
+	sem_destroy(&s->stop);
 	if (err)
 		message_error("%s", error.text);
 	return err ? STATUS_TROUBLE : STATUS_OK;

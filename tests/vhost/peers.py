@@ -102,9 +102,9 @@ class Bench:
 
     # --- peers ---
 
-    def storage_daemon(self, socket, image, writable=True):
+    def storage_daemon(self, socket, image, writable=True, options=()):
         process = self.start('storage-daemon.log', need('qemu-storage-daemon', 'qemu-system-common'),
-                             '--blockdev', f'driver=file,node-name=file,filename={image}',
+                             '--blockdev', ','.join(['driver=file', 'node-name=file', f'filename={image}', *options]),
                              '--export', f'type=vhost-user-blk,id=disk,node-name=file,addr.type=unix,addr.path={socket},'
                                          f'writable={"on" if writable else "off"}')
         return self.listening(process, socket)
