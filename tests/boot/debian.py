@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""debian.py KENNEL FOLDER SCENARIO [NAME...] - Debian's own i386 kernel on the PC, from the archive, unmodified.
+"""debian.py KENNEL FOLDER FLAVOUR SCENARIO [NAME...] - Debian's own i386 kernels on the PC, from the archive, unmodified.
 
-FOLDER keeps the kernel and the initial RAM disk from one test to the next: those of the guest "debian" if `kennel run debian` has
-ever fetched it, else fetched now. Without an archive all of this is skipped. What is in the guest besides is one busybox and the
+FLAVOUR is 686 or 686-pae. FOLDER keeps kernel and initial RAM disk from one test to the next: those of the guest "debian" (or
+"debian-pae") if `kennel run` has ever fetched it, else fetched now. Without an archive all of this is skipped. What is in the guest besides is one busybox and the
 script debian-inside.
 
 A scenario is a list of subtests, told in TAP: "inside" is one boot with everything attached, in which debian-inside checks one
@@ -50,11 +50,11 @@ def archives():
         yield ['--mirror', mirror]
 
 
-def fetch(kennel, to):
+def fetch(kennel, flavour, to):
     """Fill a folder. Whoever hangs is ended together with what he started."""
     said = 'no archive'
     for options in archives():
-        command = [kennel, 'fetch', 'debian', '--no-root', '--to', to, *options]
+        command = [kennel, 'fetch', 'debian', '--no-root', '--kernel', flavour, '--to', to, *options]
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                  start_new_session=True)
         try:
@@ -67,27 +67,27 @@ def fetch(kennel, to):
     raise Skipped((said.strip().splitlines() or ['kennel fetch failed'])[-1])
 
 
-def fetch_once(kennel, to):
+def fetch_once(kennel, flavour, to):
     """fetch(), unless that went wrong a moment ago."""
     note = to + '.missing'
     if os.path.exists(note) and time.time() - os.path.getmtime(note) < FORGET_SECONDS:
         with open(note, encoding='utf-8') as file:
             raise Skipped(file.read())
     try:
-        fetch(kennel, to)
+        fetch(kennel, flavour, to)
     except Skipped as reason:
         with open(note, 'w', encoding='utf-8') as file:
             file.write(str(reason))
         raise
 
 
-def fill(kennel, folder):
+def fill(kennel, flavour, folder):
     """busybox comes last: where it is, the folder is complete."""
     cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
-    have = os.path.join(cache, 'kennel', 'debian')
+    have = os.path.join(cache, 'kennel', 'debian' + flavour.removeprefix('686'))
     if not os.path.exists(os.path.join(have, 'vmlinuz')):
         have = os.path.join(folder, 'fetched')
-        fetch_once(kennel, have)
+        fetch_once(kennel, flavour, have)
     for name in 'vmlinuz', 'initrd.img':
         shutil.copy(os.path.join(have, name), folder)
     busybox = os.path.join(folder, 'busybox')
@@ -97,13 +97,15 @@ def fill(kennel, folder):
     os.rename(busybox + '.part', busybox)
 
 
-def prepare(kennel, folder):
-    """Kernel, initial RAM disk and busybox are in the folder when this returns. Several tests may come here at once."""
-    os.makedirs(folder, exist_ok=True)
+def prepare(kennel, folder, flavour):
+    """Kernel, initial RAM disk and busybox are in a folder when this returns its name. Several tests may come here at once."""
+    own = os.path.join(folder, flavour)
+    os.makedirs(own, exist_ok=True)
     with open(os.path.join(folder, 'lock'), 'w', encoding='ascii') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.exists(os.path.join(folder, 'busybox')):
-            fill(kennel, folder)
+        if not os.path.exists(os.path.join(own, 'busybox')):
+            fill(kennel, flavour, own)
+    return own
 
 
 # --- what the guest finds outside -----------------------------------------------------------------------------------------
@@ -265,7 +267,7 @@ def inside(guest, names, report):
     outcome = guest.boot('checks', '-d', guest.file('empty.img', size=64 * MIB + 512), '-d', guest.image('fixed.img', 8, guest.path('fixed')) + ',ro',
                          '--share', f'host={host}', '--share', f'only-read={fixed},ro',
                          parameters=[f'checks={",".join(names)}'],
-                         net=f'user,hostfwd=tcp:{guest.web.forwarded}:4000', timeout=200)
+                         net=f'user,hostfwd=tcp:{guest.web.forwarded}:4000', timeout=400)
     said = []
     for line in outcome.output.splitlines():
         word, _, name = line.partition(' ')
@@ -367,10 +369,10 @@ class Report:
             print(f'{name}: {detail}', file=sys.stderr)
 
 
-def main(kennel, folder, scenario, *names):
+def main(kennel, folder, flavour, scenario, *names):
     report = Report()
     try:
-        prepare(os.path.abspath(kennel), folder)
+        folder = prepare(os.path.abspath(kennel), folder, flavour)
     except Skipped as reason:
         print(f'1..0 # SKIP no kernel from Debian: {reason}')
         return
