@@ -393,7 +393,7 @@ static void dma_detach(struct virtio_queue *vq, long id)
 		q->armed = 0;
 		drop(q, rank);
 		finish(&q->entry[id], VIRTIO_CANCELLED);
-		bind(q);
+		(void)bind(q);
 		q->kind->push(q);
 		return;
 	}
