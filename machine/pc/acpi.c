@@ -76,35 +76,44 @@ static uint16_t with_byte(uint16_t word, bool high, uint8_t byte)
 	return high ? (uint16_t)(byte << 8 | (word & 0xff)) : (uint16_t)((word & 0xff00) | byte);
 }
 
-/* Byte by byte: that which starts the sleep and its type are in one. */
-static void register_out(void *opaque, uint32_t offset, unsigned int size, uint32_t value)
+static uint32_t byte_of(uint16_t word, bool high)
+{
+	return high ? word >> 8 : word & 0xff;
+}
+
+static void event_out(void *opaque, uint32_t offset, unsigned int size, uint32_t value)
 {
 	struct acpi *acpi = opaque;
-	bool high = offset & 1;
 
 	acpi_poll(acpi);
-	switch (offset / 2) {
-	case 0:
-		acpi->status &= ~with_byte(0, high, (uint8_t)value);
-		break;
-	case 1:
-		acpi->enable = with_byte(acpi->enable, high, (uint8_t)value) & EVENTS;
-		break;
-	default:
-		write_control(acpi, with_byte(acpi->control, high, (uint8_t)value));
-		break;
-	}
+	if (offset < 2)
+		acpi->status &= ~with_byte(0, offset & 1, (uint8_t)value);
+	else
+		acpi->enable = with_byte(acpi->enable, offset & 1, (uint8_t)value) & EVENTS;
 	update_line(acpi);
 }
 
-static uint32_t register_in(void *opaque, uint32_t offset, unsigned int size)
+static uint32_t event_in(void *opaque, uint32_t offset, unsigned int size)
 {
 	struct acpi *acpi = opaque;
-	uint16_t word;
 
 	acpi_poll(acpi);
-	word = offset / 2 == 0 ? acpi->status : offset / 2 == 1 ? acpi->enable : acpi->control;
-	return (word >> (8 * (offset & 1))) & 0xff;
+	return byte_of(offset < 2 ? acpi->status : acpi->enable, offset & 1);
+}
+
+/* Byte by byte: that which starts the sleep and its type are in one. */
+static void control_out(void *opaque, uint32_t offset, unsigned int size, uint32_t value)
+{
+	struct acpi *acpi = opaque;
+
+	write_control(acpi, with_byte(acpi->control, offset, (uint8_t)value));
+}
+
+static uint32_t control_in(void *opaque, uint32_t offset, unsigned int size)
+{
+	const struct acpi *acpi = opaque;
+
+	return byte_of(acpi->control, offset);
 }
 
 static uint32_t timer_in(void *opaque, uint32_t offset, unsigned int size)
@@ -112,7 +121,8 @@ static uint32_t timer_in(void *opaque, uint32_t offset, unsigned int size)
 	return ((uint32_t)timer_ticks(opaque) & ((1u << TIMER_BITS) - 1)) >> (8 * offset);
 }
 
-static const struct port_ops register_ops = { .in = register_in, .out = register_out, .min_size = 1, .max_size = 1 };
+static const struct port_ops event_ops = { .in = event_in, .out = event_out, .min_size = 1, .max_size = 1 };
+static const struct port_ops control_ops = { .in = control_in, .out = control_out, .min_size = 1, .max_size = 1 };
 static const struct port_ops timer_ops = { .in = timer_in, .min_size = 1, .max_size = 4 };
 
 void acpi_reset(struct acpi *acpi)
@@ -133,7 +143,8 @@ void acpi_init(struct acpi *acpi, uint64_t (*now)(void *opaque), void (*set_irq)
 		.set_irq = set_irq,
 		.power_off = power_off,
 		.opaque = opaque,
-		.registers = { .first = ACPI_EVENT_PORT, .count = 6, .ops = &register_ops, .opaque = acpi },
+		.events = { .first = ACPI_EVENT_PORT, .count = 4, .ops = &event_ops, .opaque = acpi },
+		.controls = { .first = ACPI_CONTROL_PORT, .count = 2, .ops = &control_ops, .opaque = acpi },
 		.timer = { .first = ACPI_TIMER_PORT, .count = 4, .ops = &timer_ops, .opaque = acpi },
 	};
 	acpi_reset(acpi);
@@ -141,7 +152,9 @@ void acpi_init(struct acpi *acpi, uint64_t (*now)(void *opaque), void (*set_irq)
 
 int acpi_add_ports(struct acpi *acpi, struct ports *ports)
 {
-	int error = ports_add(ports, &acpi->registers);
+	int error = ports_add(ports, &acpi->events);
 
+	if (!error)
+		error = ports_add(ports, &acpi->controls);
 	return error ? error : ports_add(ports, &acpi->timer);
 }

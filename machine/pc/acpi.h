@@ -17,9 +17,12 @@
 #define ACPI_NEVER	UINT64_MAX
 #define ACPI_TIMER_HZ	3579545u
 
-/* Ports, and the interrupt line, which is level-triggered. */
+/*
+ * Ports, and the interrupt line, which is level-triggered. The events are where ISA Plug and Play has its write port (0xa79): Linux, which
+ * gives them to ACPI first, then does without looking for such cards. That would be a third of a second of busy waiting in each boot.
+ */
 enum {
-	ACPI_EVENT_PORT = 0x600,	/* PM1a_EVT: status, enable */
+	ACPI_EVENT_PORT = 0xa78,	/* PM1a_EVT: status, enable */
 	ACPI_CONTROL_PORT = 0x604,	/* PM1a_CNT */
 	ACPI_TIMER_PORT = 0x608,	/* PM_TMR, 24 bits */
 	ACPI_LINE = 9,
@@ -35,7 +38,7 @@ struct acpi {
 	uint64_t halves;		/* how often bit 23 of the timer had turned over when last looked */
 	uint16_t status, enable, control;
 	_Atomic bool pressed;
-	struct port_range registers, timer;
+	struct port_range events, controls, timer;
 };
 
 void acpi_init(struct acpi *acpi, uint64_t (*now)(void *opaque), void (*set_irq)(void *opaque, bool high),

@@ -69,8 +69,8 @@ static void sleeping(void **state)
 static void the_power_button(void **state)
 {
 	assert_false(acpi_listens(&acpi));
-	ports_out(&ports, 0x602, 2, 0x100);
-	assert_int_equal(ports_in(&ports, 0x602, 2), 0x100);
+	ports_out(&ports, ACPI_EVENT_PORT + 2, 2, 0x100);
+	assert_int_equal(ports_in(&ports, ACPI_EVENT_PORT + 2, 2), 0x100);
 	assert_true(acpi_listens(&acpi));
 	assert_true(acpi_deadline(&acpi) == ACPI_NEVER);
 	acpi_press_power_button(&acpi);
@@ -78,18 +78,18 @@ static void the_power_button(void **state)
 	acpi_poll(&acpi);
 	assert_true(acpi_deadline(&acpi) == ACPI_NEVER);
 	assert_true(line);
-	assert_int_equal(ports_in(&ports, 0x600, 2), 0x100);
-	ports_out(&ports, 0x600, 2, 0xfeff);
+	assert_int_equal(ports_in(&ports, ACPI_EVENT_PORT, 2), 0x100);
+	ports_out(&ports, ACPI_EVENT_PORT, 2, 0xfeff);
 	assert_true(line);
-	ports_out(&ports, 0x600, 2, 0x100);
+	ports_out(&ports, ACPI_EVENT_PORT, 2, 0x100);
 	assert_false(line);
-	assert_int_equal(ports_in(&ports, 0x600, 2), 0);
+	assert_int_equal(ports_in(&ports, ACPI_EVENT_PORT, 2), 0);
 }
 
 static void the_timer_interrupts(void **state)
 {
 	assert_true(acpi_deadline(&acpi) == ACPI_NEVER);
-	ports_out(&ports, 0x602, 2, 1);
+	ports_out(&ports, ACPI_EVENT_PORT + 2, 2, 1);
 	/* Half the period of 24 bits: 2.34 s. */
 	assert_in_range(acpi_deadline(&acpi) - clock_ns, 2343000000, 2344000000);
 	clock_ns = acpi_deadline(&acpi) - 1;
@@ -99,21 +99,21 @@ static void the_timer_interrupts(void **state)
 	acpi_poll(&acpi);
 	assert_true(line);
 	assert_true(acpi_deadline(&acpi) == ACPI_NEVER);
-	ports_out(&ports, 0x600, 1, 1);
+	ports_out(&ports, ACPI_EVENT_PORT, 1, 1);
 	assert_false(line);
 	assert_in_range(acpi_deadline(&acpi) - clock_ns, 2343000000, 2344000000);
 }
 
 static void a_reset_forgets(void **state)
 {
-	ports_out(&ports, 0x602, 2, 0x101);
+	ports_out(&ports, ACPI_EVENT_PORT + 2, 2, 0x101);
 	acpi_press_power_button(&acpi);
 	clock_ns += 5 * SECOND;
 	acpi_reset(&acpi);
 	acpi_poll(&acpi);
 	assert_false(line);
 	assert_int_equal(ports_in(&ports, 0x608, 4), 0);
-	assert_int_equal(ports_in(&ports, 0x602, 2), 0);
+	assert_int_equal(ports_in(&ports, ACPI_EVENT_PORT + 2, 2), 0);
 }
 
 /* --- tables ---------------------------------------------------------------------------------------------------------- */

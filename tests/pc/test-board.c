@@ -133,7 +133,7 @@ static void the_power_button_has_line_9(void **state)
 {
 	init_pic();
 	assert_false(board_press_power_button(&board));
-	ports_out(&board.ports, 0x602, 2, 0x100);
+	ports_out(&board.ports, ACPI_EVENT_PORT + 2, 2, 0x100);
 	wakes = 0;
 	assert_true(board_press_power_button(&board));
 	assert_int_equal(wakes, 1);
@@ -143,7 +143,7 @@ static void the_power_button_has_line_9(void **state)
 	out(0xa0, 0x61);
 	out(0x20, 0x62);
 	assert_true(pic_pending(&board.pic));		/* level-triggered */
-	ports_out(&board.ports, 0x600, 2, 0x100);
+	ports_out(&board.ports, ACPI_EVENT_PORT, 2, 0x100);
 	assert_false(pic_pending(&board.pic));
 	ports_out(&board.ports, 0x604, 2, 5 << 10 | 1 << 13);
 	assert_int_equal(offs, 1);
@@ -191,7 +191,7 @@ static void a_restart(void **state)
 	out(0x40, 1);
 	out(0x70, 0x0b);
 	out(0x71, 0x72);
-	ports_out(&board.ports, 0x602, 2, 0x101);
+	ports_out(&board.ports, ACPI_EVENT_PORT + 2, 2, 0x101);
 	out(0x4d0, 0x20);
 	board_reset(&board);
 	assert_true(board_deadline(&board) == BOARD_NEVER);
