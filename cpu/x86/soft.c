@@ -277,15 +277,30 @@ static bool worth_it(struct cpu *cpu, uint32_t physical, const struct string_run
 	return true;
 }
 
+static bool is_movs(const struct insn *insn)
+{
+	return (insn->op & 0xfe) == 0xa4;
+}
+
+static bool is_stos(const struct insn *insn)
+{
+	return (insn->op & 0xfe) == 0xaa;
+}
+
+bool soft_does_string(const struct insn *insn)
+{
+	return (is_movs(insn) || is_stos(insn)) && insn->prefix & (PFX_REP | PFX_REPNE);
+}
+
 int soft_string(struct cpu *cpu, const struct insn *insn, struct cpu_fault *fault)
 {
-	bool moves = (insn->op & 0xfe) == 0xa4, repeats = insn->prefix & (PFX_REP | PFX_REPNE);
+	bool moves = is_movs(insn), repeats = insn->prefix & (PFX_REP | PFX_REPNE);
 	struct string_run run = { .fault = fault };
 	struct cpu_fault unused;
 	uint32_t pte;
 	int result;
 
-	if ((!moves && (insn->op & 0xfe) != 0xaa) || cpu->flags & FLAG_DF || cpu->segmented || insn->adsize != 4 ||
+	if ((!moves && !is_stos(insn)) || cpu->flags & FLAG_DF || cpu->segmented || insn->adsize != 4 ||
 	    (moves && insn->seg != S_DS && insn->seg != S_ES && insn->seg != S_SS && insn->seg != S_CS))
 		return 0;
 	result = string_pieces(cpu, insn, moves, &run);

@@ -67,6 +67,9 @@ enum soft_result {
 /** soft_miss - a checked access missed. */
 enum soft_result soft_miss(struct cpu *cpu, uint32_t linear, uint32_t kind, struct cpu_fault *fault);
 
+/** soft_does_string - is it one for soft_string()? Others, and those that are not repeated, are better off with signals than with exits. */
+bool soft_does_string(const struct insn *insn);
+
 /**
  * soft_string - MOVS or STOS, repeated or not, by the page, without windows
  * Returns 1 when it has made progress (EIP moved if it is complete), 0 when emulate() must do it, -1 on a *@fault.

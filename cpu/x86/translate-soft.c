@@ -125,6 +125,8 @@ bool translate_soft(struct translation *t, uint32_t physical)
 		t->done = true;
 		return true;
 	case ACT_STRING:
+		if (!soft_does_string(&t->insn))
+			return false;
 		translate_emulate(t);
 		return true;
 	default:
