@@ -75,7 +75,7 @@ class Guest:
     def console(self):
         return self.bench.log_of(self.qemu).replace('\r', '')
 
-    def said(self, pattern, seconds=120):
+    def said(self, pattern, seconds=240):
         def matches():
             if self.qemu.poll() is not None and not re.search(pattern, self.console(), re.M):
                 self.fail(f'QEMU ended before {pattern!r}')
@@ -130,6 +130,25 @@ def case_guest_killed(bench):
         guest.check_alive()
     guest.boot('all')
     guest.check_data()
+
+
+def case_guest_back_ends_restarted(bench):
+    """Both devices end at random moments, by SIGTERM, and are started again: QEMU connects anew, and the guest has lost nothing."""
+    guest = Guest(bench)
+    dice = random.Random(6)
+    guest.boot('busy', reconnect=',reconnect=1')
+    for restart in range(1, 4):
+        guest.said(f'^round {restart * 3}$')
+        time.sleep(dice.uniform(0, 1))
+        for process in guest.disk, guest.net:
+            process.terminate()
+            if process.wait(10):
+                guest.fail(f'{process.args[2]} ended with status {process.returncode}')
+        guest.disk = guest.serve_disk()
+        guest.net = guest.serve('net', '--net', 'user')
+    guest.said('^round 12$')
+    if re.search('differs|error', guest.console(), re.I):
+        guest.fail('something was lost')
 
 
 if __name__ == '__main__':

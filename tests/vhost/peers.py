@@ -24,7 +24,7 @@ class Skip(Exception):
 
 
 def need(program, package):
-    if not shutil.which(program):
+    if not shutil.which(program, path=os.environ['PATH'] + ':/usr/sbin:/sbin'):
         raise Skip(f'no {program} here (package {package})')
     return program
 
