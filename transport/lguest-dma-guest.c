@@ -357,7 +357,7 @@ static long dma_add_inbuf(struct virtio_queue *vq, const struct virtio_iov *sg, 
 	return out < num ? add(queue_of(vq), sg, out, num, used) : -VIRTIO_EINVAL;
 }
 
-static bool bind(struct dma_queue *q)
+static bool bind_lists(struct dma_queue *q)
 {
 	/* A disk has one list that is bound; the other is sent. */
 	unsigned int lists = q->kind->push == push_request ? 1 : q->kind->lists;
@@ -393,8 +393,10 @@ static void dma_detach(struct virtio_queue *vq, long id)
 		q->armed = 0;
 		drop(q, rank);
 		finish(&q->entry[id], VIRTIO_CANCELLED);
-		(void)bind(q);
-		q->kind->push(q);
+		if (bind_lists(q))
+			q->kind->push(q);
+		else
+			virtio_device_reset(vq->vdev);
 		return;
 	}
 	drop(q, rank);
@@ -579,7 +581,7 @@ static int dma_find_queue(struct virtio_device *vdev, unsigned int index, struct
 	/* A list in our hands. */
 	for (unsigned int i = 0; i < kind->lists; i++)
 		store32(list_at(q, i) + DMA_USED_LEN, 1);
-	if (kind->bound && !bind(q)) {
+	if (kind->bound && !bind_lists(q)) {
 		if (platform->free)
 			platform->free(platform->opaque, q->list, (size_t)DMA_BYTES * kind->lists);
 		return -VIRTIO_ENOMEM;
