@@ -144,16 +144,24 @@ static void emit_immediates(struct emit *e, const struct insn *insn, const uint8
 
 bool address_moves_edi(const struct cpu *cpu, const struct insn *insn)
 {
-	return insn->flags & INSN_IMPLICIT_DI && !address_is_flat(cpu, insn->seg);
+	return insn->flags & INSN_IMPLICIT_DI && !is_simple(cpu, insn);
 }
 
-/* MASKMOVQ, MASKMOVDQU: no operand to rewrite, so EDI holds the linear address meanwhile; fault.c gives it back from r10. */
-static void emit_masked_store(struct emit *e, const struct insn *insn)
+/*
+ * MASKMOVQ, MASKMOVDQU: no operand to rewrite, so EDI holds the linear address meanwhile; fault.c gives it back from r10.
+ */
+static void emit_masked_store(struct emit *e, const struct cpu *cpu, const struct insn *insn)
 {
-	emit_segment_base(e, insn->seg);
-	emit_lea_index(e, H_R8, H_R8, R_EDI, 0, 0);
+	if (insn->adsize == 2)
+		emit32(e, 0xcfb70f44);		/* movzx r9d, di */
+	else
+		emit_mov32(e, H_R9, R_EDI);
+	if (!address_is_flat(cpu, insn->seg)) {
+		emit_segment_base(e, insn->seg);
+		emit_lea_index(e, H_R9, H_R8, H_R9, 0, 0);
+	}
 	emit_mov32(e, H_R10, R_EDI);
-	emit_mov32(e, R_EDI, H_R8);
+	emit_mov32(e, R_EDI, H_R9);
 	emit_prefixes(e, insn);
 	emit_window(e);
 	emit_opcode(e, insn);
@@ -166,7 +174,7 @@ void emit_copy(struct emit *e, const struct cpu *cpu, const struct insn *insn, c
 	int swap = address_swaps(cpu, insn);
 
 	if (address_moves_edi(cpu, insn)) {
-		emit_masked_store(e, insn);
+		emit_masked_store(e, cpu, insn);
 		return;
 	}
 	if (!insn->mem) {

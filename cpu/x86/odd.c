@@ -3,13 +3,13 @@
  * odd.c - forms of otherwise plain instructions that cannot be copied, because no host operand does what theirs does:
  *
  *  - BT, BTS, BTR, BTC with a register and a 16-bit address: the register reaches bytes away from the operand, modulo 64 KiB;
- *  - CMPXCHG of AH where the address takes a REX prefix: exchanging AH with AL (address.c) would move the accumulator as well;
- *  - MASKMOVQ and MASKMOVDQU at DS:DI.
+ *  - CMPXCHG of AH where the address takes a REX prefix: exchanging AH with AL (address.c) would move the accumulator as well.
  */
 #include "cpu/x86/odd.h"
 
 #include "cpu/x86/address.h"
 #include "cpu/x86/emulate.h"
+#include "cpu/x86/mmu.h"
 
 static bool is_bit_string(const struct insn *insn)
 {
@@ -23,8 +23,6 @@ static bool is_cmpxchg_byte(const struct insn *insn)
 
 bool odd_cannot_copy(const struct cpu *cpu, const struct insn *insn)
 {
-	if (insn->flags & INSN_IMPLICIT_DI)
-		return insn->adsize == 2;
 	if (!insn->mem)
 		return false;
 	return (is_bit_string(insn) && insn->adsize == 2) || (is_cmpxchg_byte(insn) && address_swaps(cpu, insn) == R_EAX);
@@ -35,6 +33,17 @@ static uint32_t segment_base(struct cpu *cpu, const struct insn *insn)
 	return cpu_segment(cpu, insn->seg)->base;
 }
 
+/* An instruction that reads and writes asks for both at once, page by page. */
+static bool may_write(struct cpu *cpu, uint32_t address, uint32_t len, struct cpu_fault *fault)
+{
+	uint32_t second = (address | PAGE_MASK) + 1, pte;
+	unsigned access = MMU_WRITE | (cpu->user ? MMU_USER : 0);
+
+	if (mmu_walk(cpu, address, access, &pte, fault))
+		return false;
+	return (address & PAGE_MASK) + len <= PAGE_SIZE || !mmu_walk(cpu, second, access, &pte, fault);
+}
+
 static bool bit_string(struct cpu *cpu, const struct insn *insn, struct cpu_fault *fault)
 {
 	uint32_t base = segment_base(cpu, insn), bits = insn->opsize * 8u;
@@ -43,10 +52,10 @@ static bool bit_string(struct cpu *cpu, const struct insn *insn, struct cpu_faul
 	uint32_t address = base + ((insn_address(cpu, insn) - base + unit) & 0xffff);
 	uint32_t mask = 1u << ((uint32_t)bit & (bits - 1)), value = 0, was;
 
-	if (cpu_read(cpu, address, &value, insn->opsize, cpu->user, fault)) {
-		fault->error |= insn->op == 0xa3 ? 0 : PF_WRITE;	/* the others ask for both at once */
+	if (insn->op != 0xa3 && !may_write(cpu, address, insn->opsize, fault))
 		return false;
-	}
+	if (cpu_read(cpu, address, &value, insn->opsize, cpu->user, fault))
+		return false;
 	was = value;
 	if (insn->op == 0xab)
 		value |= mask;
@@ -74,10 +83,8 @@ static bool cmpxchg_ah(struct cpu *cpu, const struct insn *insn, struct cpu_faul
 	uint32_t address = insn_address(cpu, insn), eax = cpu->gpr[R_EAX];
 	uint8_t old, stored;
 
-	if (cpu_read(cpu, address, &old, 1, cpu->user, fault)) {
-		fault->error |= PF_WRITE;
+	if (!may_write(cpu, address, 1, fault) || cpu_read(cpu, address, &old, 1, cpu->user, fault))
 		return false;
-	}
 	stored = (uint8_t)eax == old ? (uint8_t)(eax >> 8) : old;
 	if (cpu_write(cpu, address, &stored, 1, cpu->user, fault))
 		return false;
@@ -87,46 +94,9 @@ static bool cmpxchg_ah(struct cpu *cpu, const struct insn *insn, struct cpu_faul
 	return true;
 }
 
-struct vector_image {
-	uint8_t bytes[512];
-} __attribute__((aligned(16)));
-
-/* Where an FXSAVE image has the register: XMM from 160; x87 registers from 32, counted from the top of the stack, which MMX's are not. */
-static const uint8_t *vector_register(const struct vector_image *image, bool sse, unsigned number)
-{
-	unsigned top = image->bytes[3] >> 3 & 7;
-
-	return image->bytes + (sse ? 160 + 16 * number : 32 + 16 * ((number - top) & 7));
-}
-
-static bool masked_store(struct cpu *cpu, const struct insn *insn, struct cpu_fault *fault)
-{
-	bool sse = insn->prefix & PFX_OPSIZE;
-	uint32_t base = segment_base(cpu, insn), len = sse ? 16 : 8, unused;
-	struct vector_image image;
-	const uint8_t *mask, *data;
-
-	__asm__ volatile("fxsave64 %0" : "=m"(image));
-	mask = vector_register(&image, sse, insn->rm);
-	data = vector_register(&image, sse, insn->reg);
-	for (uint32_t i = 0; i < len; i++) {
-		uint32_t address = base + ((cpu->gpr[R_EDI] + i) & 0xffff);
-
-		if (mask[i] & 0x80 && cpu_write(cpu, address, &data[i], 1, cpu->user, fault)) {
-			if ((address ^ (base + (cpu->gpr[R_EDI] & 0xffff))) < PAGE_SIZE)
-				fault->address = base + (cpu->gpr[R_EDI] & 0xffff);	/* the operand's, not this byte's */
-			return false;
-		}
-	}
-	if (!sse)	/* any MMX instruction makes the x87 stack MMX's */
-		__asm__ volatile("movd %%mm0, %0" : "=r"(unused));
-	return true;
-}
-
 bool odd_run(struct cpu *cpu, const struct insn *insn, struct cpu_fault *fault)
 {
-	bool done = insn->flags & INSN_IMPLICIT_DI ? masked_store(cpu, insn, fault) :
-		    is_bit_string(insn) ? bit_string(cpu, insn, fault) : cmpxchg_ah(cpu, insn, fault);
+	bool done = is_bit_string(insn) ? bit_string(cpu, insn, fault) : cmpxchg_ah(cpu, insn, fault);
 
 	if (done)
 		cpu->eip += insn->len;

@@ -715,6 +715,26 @@ static void test_instruction_pointer(void **state)
 	}
 }
 
+/* An MMX instruction raises an x87 exception that is pending: in the guest, whoever runs the instruction. */
+static void test_pending_exception(void **state)
+{
+	static const uint8_t code[] = { 0x67, 0x0f, 0xf7, 0xc1, 0xcc }; /* maskmovq mm0, mm1, at DS:DI; int3 */
+	const struct cpu_exit *exit;
+	struct state in, out;
+
+	translated_map(&ours, 0, SPARE_FRAMES, PTE_ALL);
+	plain_state(&in, CODE_BASE + 0x40);
+	write_code(in.eip, code, sizeof(code));
+	in.gpr[R_EDI] = 0x10100;
+	in.fx[0] &= ~4;		/* division by zero is not masked... */
+	in.fx[2] = 0x84;	/* ... and has been seen */
+	in.fx[3] = 0x80;
+	exit = go(&in, &out);
+	assert_int_equal(exit->kind, EXIT_FAULT);
+	assert_int_equal(exit->vector, TRAP_MF);
+	assert_int_equal(exit->eip, in.eip);
+}
+
 /* Random programs, on both sides. */
 static void run_sequences(uint32_t first, uint32_t count, unsigned without)
 {
@@ -876,6 +896,7 @@ static const struct CMUnitTest all_tests[] = {
 	TEST(test_last_word),
 	TEST(test_kick),
 	TEST(test_instruction_pointer),
+	TEST(test_pending_exception),
 	TEST(test_small_cache),
 	TEST(test_ring_1),
 	TEST(test_pending_interrupt),
