@@ -24,36 +24,45 @@ void virtio_dev_break(struct virtio_dev *dev, const char *reason)
 
 int virtio_dev_pop(struct virtio_dev *dev, unsigned int queue, struct vring_buffer *buf, struct virtio_iov *iov, unsigned int max)
 {
-	struct vring_device *vq = &dev->queues[queue];
 	int ret;
 
+	if (!dev || queue >= dev->num_queues)
+		return -VIRTIO_EINVAL;
 	if (dev->broken)
 		return -VIRTIO_EPROTO;
 	if (!dev->live)
 		return 0;
-	ret = vring_device_pop(vq, buf, iov, max);
-	if (ret < 0)
-		virtio_dev_break(dev, vq->broken);
+	ret = vring_device_pop(&dev->queues[queue], buf, iov, max);
+	if (ret == -VIRTIO_EPROTO)
+		virtio_dev_break(dev, dev->queues[queue].broken);
 	return ret;
+}
+
+static bool serving(const struct virtio_dev *dev, unsigned int queue)
+{
+	return dev && dev->live && !dev->broken && queue < dev->num_queues;
 }
 
 void virtio_dev_push(struct virtio_dev *dev, unsigned int queue, uint32_t id, uint32_t written)
 {
-	if (dev->live && !dev->broken)
+	if (serving(dev, queue))
 		vring_device_push(&dev->queues[queue], id, written);
 }
 
 void virtio_dev_flush(struct virtio_dev *dev, unsigned int queue)
 {
-	if (dev->live && !dev->broken && vring_device_flush(&dev->queues[queue]))
+	if (serving(dev, queue) && vring_device_flush(&dev->queues[queue]))
 		dev->transport->interrupt(dev, queue);
 }
 
 void virtio_dev_config_changed(struct virtio_dev *dev)
 {
-	if (dev->transport && dev->transport->config_changed)
+	if (dev && dev->transport && dev->transport->config_changed)
 		dev->transport->config_changed(dev);
 }
+
+/* The feature bits that mean something for rings and buses, not for devices (6.2): 24 to 41, but for those vhost-user uses. */
+#define RING_BITS (((VIRTIO_BIT(42) - 1) & ~(VIRTIO_BIT(24) - 1)) & ~(VIRTIO_BIT(30) | VIRTIO_BIT(31)))
 
 /* --- for transports --------------------------------------------------------------------------------------------------- */
 
@@ -78,7 +87,10 @@ int virtio_dev_set_features(struct virtio_dev *dev, uint64_t features)
 	int ret = 0;
 
 	/* 2.2.1-1, 3.1.1-2: only features that were offered, and none once they are agreed on. */
-	if (dev->live || (dev->status & VIRTIO_STATUS_FEATURES_OK) || (features & ~dev->offered))
+	if (!dev || dev->live || (dev->status & VIRTIO_STATUS_FEATURES_OK) || (features & ~dev->offered))
+		return -VIRTIO_EINVAL;
+	/* 2.2.2-2: nor one that is offered by mistake: a feature of the ring that our rings do not have. */
+	if (features & RING_BITS & ~(VIRTIO_DEV_RING_FEATURES | VIRTIO_F_IN_ORDER | VIRTIO_DEV_BUS_FEATURES))
 		return -VIRTIO_EINVAL;
 	/* 6.1: the packed ring came with virtio 1; there is no legacy form of it. */
 	if ((features & VIRTIO_F_RING_PACKED) && !(features & VIRTIO_F_VERSION_1))
@@ -99,7 +111,7 @@ int virtio_dev_set_features(struct virtio_dev *dev, uint64_t features)
 
 int virtio_dev_set_queue(struct virtio_dev *dev, unsigned int queue, uint32_t num, uint64_t desc, uint64_t avail, uint64_t used)
 {
-	if (queue >= dev->num_queues)
+	if (!dev || queue >= dev->num_queues)
 		return -VIRTIO_ENOENT;
 	if (num > dev->queues[queue].num_max)
 		return -VIRTIO_EINVAL;
@@ -108,7 +120,7 @@ int virtio_dev_set_queue(struct virtio_dev *dev, unsigned int queue, uint32_t nu
 
 int virtio_dev_reset_queue(struct virtio_dev *dev, unsigned int queue)
 {
-	if (queue >= dev->num_queues)
+	if (!dev || queue >= dev->num_queues)
 		return -VIRTIO_ENOENT;
 	/* 2.6.1: only after VIRTIO_F_RING_RESET was negotiated. */
 	if (!virtio_dev_has(dev, VIRTIO_F_RING_RESET))
@@ -121,7 +133,7 @@ int virtio_dev_reset_queue(struct virtio_dev *dev, unsigned int queue)
 
 void virtio_dev_start(struct virtio_dev *dev)
 {
-	if (dev->live || dev->broken)
+	if (!dev || dev->live || dev->broken)
 		return;
 	dev->live = true;
 	if (dev->ops->start)
@@ -148,7 +160,7 @@ uint8_t virtio_dev_set_status(struct virtio_dev *dev, uint8_t status)
 
 void virtio_dev_kick(struct virtio_dev *dev, unsigned int queue)
 {
-	if (dev->live && !dev->broken && queue < dev->num_queues && dev->ops->queue_notify)
+	if (serving(dev, queue) && dev->ops->queue_notify)
 		dev->ops->queue_notify(dev, queue);
 }
 
@@ -161,6 +173,8 @@ int virtio_dev_config_read(struct virtio_dev *dev, size_t offset, void *buf, siz
 {
 	uint8_t config[VIRTIO_CONFIG_MAX];
 
+	if (!dev || !buf)
+		return -VIRTIO_EINVAL;
 	if (offset > dev->config_len || len > dev->config_len - offset || dev->config_len > sizeof(config))
 		return -VIRTIO_ERANGE;
 	virtio_zero(config, sizeof(config));
@@ -172,6 +186,8 @@ int virtio_dev_config_read(struct virtio_dev *dev, size_t offset, void *buf, siz
 
 int virtio_dev_config_write(struct virtio_dev *dev, size_t offset, const void *buf, size_t len)
 {
+	if (!dev || !buf)
+		return -VIRTIO_EINVAL;
 	if (offset > dev->config_len || len > dev->config_len - offset)
 		return -VIRTIO_ERANGE;
 	if (dev->ops->config_set)

@@ -23,6 +23,8 @@ int virtio_device_setup(struct virtio_device *vdev, uint64_t wanted)
 {
 	int ret;
 
+	if (!vdev || !vdev->bus)
+		return -VIRTIO_EINVAL;
 	/* 3.1.1, steps 1 to 3: reset, acknowledge, driver. */
 	vdev->bus->reset(vdev);
 	vdev->lost = false;
@@ -47,6 +49,8 @@ int virtio_device_queue(struct virtio_device *vdev, unsigned int index, void (*c
 {
 	int ret;
 
+	if (!vdev || !vdev->bus || !vq)
+		return -VIRTIO_EINVAL;
 	if (index >= VIRTIO_DRIVER_QUEUES)
 		return -VIRTIO_ENOENT;
 	if (vdev->queues[index])
@@ -77,6 +81,30 @@ void virtio_device_reset(struct virtio_device *vdev)
 	for (unsigned int i = 0; i < VIRTIO_DRIVER_QUEUES; i++)
 		if (vdev->queues[i])
 			vdev->queues[i]->ops->cancel(vdev->queues[i]);
+}
+
+int virtio_queue_reset(struct virtio_queue *vq)
+{
+	const struct virtio_bus *bus;
+	int ret;
+
+	if (!vq)
+		return -VIRTIO_EINVAL;
+	bus = vq->vdev->bus;
+	/* 2.6.1: only what was negotiated. */
+	if (!virtio_device_has(vq->vdev, VIRTIO_F_RING_RESET) || !bus->reset_queue || !bus->enable_queue || !vq->ops->renew)
+		return -VIRTIO_EOPNOTSUPP;
+	/* 2.6.1.1.2-1: the bus sees that it has happened. */
+	ret = bus->reset_queue(vq);
+	if (ret < 0)
+		return ret;
+	vq->ops->cancel(vq);
+	/* 2.6.1.2.2-1: everything anew before it is enabled. */
+	vq->ops->renew(vq);
+	ret = bus->enable_queue(vq);
+	if (ret < 0)
+		vq->ops->cancel(vq);
+	return ret;
 }
 
 void virtio_device_remove(struct virtio_device *vdev)

@@ -9,7 +9,7 @@
 
 void vring_device_break(struct vring_device *vq, const char *reason)
 {
-	if (!vq->broken)
+	if (vq && !vq->broken)
 		vq->broken = reason;
 }
 
@@ -76,7 +76,7 @@ void vring_device_reset(struct vring_device *vq)
 
 static bool usable(const struct vring_device *vq)
 {
-	return vq->num && !vq->broken;
+	return vq && vq->num && !vq->broken;
 }
 
 /* --- pieces ------------------------------------------------------------------------------------------------------------ */
@@ -130,6 +130,8 @@ const void *vring_device_table(struct vring_device *vq, uint64_t addr, uint32_t 
 
 int vring_device_pop(struct vring_device *vq, struct vring_buffer *buf, struct virtio_iov *iov, unsigned int max)
 {
+	if (!vq || !buf || !iov)
+		return -VIRTIO_EINVAL;
 	if (vq->broken)
 		return -VIRTIO_EPROTO;
 	if (!vq->num)
@@ -183,8 +185,8 @@ bool vring_device_notify(struct vring_device *vq, bool on)
 
 uint32_t vring_device_base(const struct vring_device *vq)
 {
-	if (!vq->packed)
-		return vq->last_avail;
+	if (!vq || !vq->packed)
+		return vq ? vq->last_avail : 0;
 	return vq->last_avail | (vq->avail_wrap ? VRING_EVENT_WRAP : 0) |
 	       (uint32_t)(vq->used_idx | (vq->used_wrap ? VRING_EVENT_WRAP : 0)) << 16;
 }
@@ -206,5 +208,64 @@ int vring_device_set_base(struct vring_device *vq, uint32_t base)
 	vq->avail_wrap = base & VRING_EVENT_WRAP;
 	vq->used_idx = vq->used_published = used;
 	vq->used_wrap = vq->published_wrap = base >> 31;
+	return 0;
+}
+
+/* How far taking is ahead of giving back, in the unit of in_flight. */
+static uint32_t ahead(const struct vring_device *vq)
+{
+	if (!vq->packed)
+		return (uint16_t)(vq->last_avail - vq->used_idx);
+	return vq->last_avail + (vq->avail_wrap != vq->used_wrap ? vq->num : 0u) - vq->used_idx;
+}
+
+int vring_device_save(const struct vring_device *vq, struct vring_device_state *state)
+{
+	if (!vq || !state)
+		return -VIRTIO_EINVAL;
+	if (vq->broken)
+		return -VIRTIO_EPROTO;
+	if (vq->unpublished)
+		return -VIRTIO_EBUSY;
+	*state = (struct vring_device_state){ .version = VRING_STATE_VERSION, .num = vq->num };
+	if (!vq->num)
+		return 0;
+	state->features = (vq->packed ? VIRTIO_F_RING_PACKED | VIRTIO_F_VERSION_1 : 0) | (vq->event_idx ? VIRTIO_F_EVENT_IDX : 0) |
+			  (vq->indirect ? VIRTIO_F_INDIRECT_DESC : 0) | (vq->in_order ? VIRTIO_F_IN_ORDER : 0);
+	state->desc = vq->desc_addr;
+	state->avail = vq->avail_addr;
+	state->used = vq->used_addr;
+	state->base = vring_device_base(vq) | (vq->packed ? 0 : (uint32_t)vq->used_idx << 16);
+	state->in_flight = vq->in_flight;
+	state->flags = (vq->swap != virtio_must_swap(false) ? VRING_STATE_BIG : 0) | (vq->quiet ? VRING_STATE_QUIET : 0) |
+		       (vq->read_only ? VRING_STATE_READ_ONLY : 0);
+	return 0;
+}
+
+int vring_device_load(struct vring_device *vq, const struct virtio_mem *mem, const struct vring_device_state *state)
+{
+	int ret;
+
+	if (!vq || !mem || !state)
+		return -VIRTIO_EINVAL;
+	vring_device_reset(vq);
+	if (state->version != VRING_STATE_VERSION)
+		return -VIRTIO_EINVAL;
+	if (!state->num)
+		return 0;
+	ret = vring_device_init(vq, mem, state->num, state->desc, state->avail, state->used, state->features,
+				state->flags & VRING_STATE_BIG);
+	if (ret < 0)
+		return ret;
+	ret = vring_device_set_base(vq, state->base);
+	if (!vq->packed)
+		vq->used_idx = vq->used_published = (uint16_t)(state->base >> 16);
+	if (ret < 0 || state->in_flight > vq->num || ahead(vq) != state->in_flight) {
+		vring_device_reset(vq);
+		return -VIRTIO_EINVAL;
+	}
+	vq->in_flight = state->in_flight;
+	vq->quiet = state->flags & VRING_STATE_QUIET;
+	vq->read_only = state->flags & VRING_STATE_READ_ONLY;
 	return 0;
 }

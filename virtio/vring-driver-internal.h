@@ -110,6 +110,12 @@ static inline unsigned long vring_driver_length(const struct vring_slot *s, uint
 /* Take back buffer @head, the newest and not shown to the device: its slots will be the next to go. */
 void vring_driver_undo(struct vring_driver *vr, uint16_t head, uint16_t slots);
 
+/* Get a buffer out of the device's hands: reset the queue, or else the device. */
+void vring_driver_wrest(struct vring_driver *vr);
+
+/* The renew operation. */
+void vring_driver_renew(struct virtio_queue *vq);
+
 /* The device cannot be trusted any more: stop it, which finishes everything as cancelled. */
 void vring_driver_give_up(struct vring_driver *vr);
 

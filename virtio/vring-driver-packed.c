@@ -295,7 +295,7 @@ static void packed_detach(struct virtio_queue *vq, long id)
 	if (id < 0 || id >= vr->num || !vr->slot[id].used)
 		return;
 	if (!withdraw(vr, (uint16_t)id))
-		virtio_device_reset(vq->vdev);
+		vring_driver_wrest(vr);
 }
 
 const struct virtio_ops vring_packed_ops = {
@@ -308,4 +308,5 @@ const struct virtio_ops vring_packed_ops = {
 	.interrupts = packed_interrupts,
 	.room = packed_room,
 	.cancel = packed_cancel,
+	.renew = vring_driver_renew,
 };

@@ -264,7 +264,7 @@ static void split_detach(struct virtio_queue *vq, long id)
 	if (id < 0 || id >= vr->num || !vr->slot[id].used)
 		return;
 	if (!(vr->in_order ? withdraw_newest(vr, (uint16_t)id) : withdraw(vr, (uint16_t)id)))
-		virtio_device_reset(vq->vdev);
+		vring_driver_wrest(vr);
 }
 
 const struct virtio_ops vring_split_ops = {
@@ -277,4 +277,5 @@ const struct virtio_ops vring_split_ops = {
 	.interrupts = split_interrupts,
 	.room = split_room,
 	.cancel = split_cancel,
+	.renew = vring_driver_renew,
 };

@@ -87,6 +87,12 @@ void vring_driver_undo(struct vring_driver *vr, uint16_t head, uint16_t slots)
 	tell(&vr->slot[head], VIRTIO_CANCELLED);
 }
 
+void vring_driver_wrest(struct vring_driver *vr)
+{
+	if (virtio_queue_reset(&vr->vq) < 0)
+		virtio_device_reset(vr->vq.vdev);
+}
+
 void vring_driver_give_up(struct vring_driver *vr)
 {
 	virtio_device_reset(vr->vq.vdev);
@@ -111,7 +117,7 @@ static void platform_free(const struct virtio_platform *platform, void *ptr, siz
 		platform->free(platform->opaque, ptr, size);
 }
 
-/* Everything as it was before the first buffer. */
+/* Everything as it was before the first buffer, but for the ring's own memory. */
 static void start(struct vring_driver *vr)
 {
 	vr->free_head = 0;
@@ -119,8 +125,24 @@ static void start(struct vring_driver *vr)
 	vr->free_slots = vr->free_descs = vr->num;
 	for (uint32_t i = 0; i < vr->num; i++)
 		vr->slot[i] = (struct vring_slot){ .next = (uint16_t)(i + 1) };
+	vr->newest = vr->oldest = vr->unsynced = vr->unsynced_descs = 0;
+	vr->added = vr->synced = vr->harvested = 0;
+	vr->next_avail = vr->next_used = 0;
+	/* 2.8.1: wrap counters begin as 1. */
 	vr->avail_wrap = vr->used_wrap = true;
 	vr->event_shown = UINT32_MAX;
+	vr->quiet = vr->dead = false;
+}
+
+void vring_driver_renew(struct virtio_queue *vq)
+{
+	struct vring_driver *vr = vring_driver_of(vq);
+	bool packed = vq->ops == &vring_packed_ops;
+
+	virtio_zero(vr->desc, vring_desc_bytes(vr->num));
+	virtio_zero(vr->avail, packed ? sizeof(*vr->driver_event) : vring_avail_bytes(vr->num));
+	virtio_zero(vr->used, packed ? sizeof(*vr->device_event) : vring_used_bytes(vr->num));
+	start(vr);
 }
 
 /* Tables for indirect buffers, if they were negotiated and somebody wants them. Without memory for them buffers go as chains. */

@@ -101,7 +101,7 @@ static inline bool virtio_dev_has(const struct virtio_dev *dev, uint64_t feature
 
 /*
  * Take a buffer of queue @queue: as vring_device_pop(), but a broken ring breaks the device. 1, 0, or negative errno.
- * Also 0 while the device is not live.
+ * Also 0 while the device is not live; -VIRTIO_EINVAL: null, no such queue.
  */
 int virtio_dev_pop(struct virtio_dev *dev, unsigned int queue, struct vring_buffer *buf, struct virtio_iov *iov, unsigned int max);
 
@@ -124,7 +124,7 @@ void virtio_dev_reset(struct virtio_dev *dev);
 
 /*
  * The driver accepted @features; decides the byte order. 0, or -VIRTIO_EINVAL: bits that were not offered, or the device refuses
- * (nothing is changed). May be called again before virtio_dev_start().
+ * or it was a mistake to offer them, since our rings do not do that (nothing is changed). May be called again before virtio_dev_start().
  */
 int virtio_dev_set_features(struct virtio_dev *dev, uint64_t features);
 
@@ -155,7 +155,7 @@ void virtio_dev_kick(struct virtio_dev *dev, unsigned int queue);
  */
 void virtio_dev_notified(struct virtio_dev *dev, uint32_t data);
 
-/* Config space access, bounds checked: -VIRTIO_ERANGE outside. */
+/* Config space access, bounds checked: -VIRTIO_ERANGE outside, -VIRTIO_EINVAL: null. */
 int virtio_dev_config_read(struct virtio_dev *dev, size_t offset, void *buf, size_t len);
 int virtio_dev_config_write(struct virtio_dev *dev, size_t offset, const void *buf, size_t len);
 

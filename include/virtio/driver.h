@@ -59,9 +59,10 @@ struct virtio_ops {
 
 	/*
 	 * Take a buffer back: on return the other end reads (writes) it no longer and *used is set. A buffer that is done or not yet
-	 * synced goes quietly; one that the other end holds can only be wrested from it by resetting the device, which cancels
-	 * everything else under way and leaves the device to be set up again (operations return -VIRTIO_ENODEV until then). In a ring
-	 * that keeps an order (packed, or VIRTIO_F_IN_ORDER) the same is true of a buffer behind which others were added.
+	 * synced goes quietly; one that the other end holds can only be wrested from it by a reset: of the queue, if that can be done
+	 * (virtio_queue_reset()), which cancels all its buffers, and the queue goes on; otherwise of the device, which cancels
+	 * everything under way and leaves the device to be set up again (operations return -VIRTIO_ENODEV until then). In a ring that
+	 * keeps an order (packed, or VIRTIO_F_IN_ORDER) the same is true of a buffer behind which others were added.
 	 */
 	void (*detach_outbuf)(struct virtio_queue *vq, long id);
 	void (*detach_inbuf)(struct virtio_queue *vq, long id);
@@ -83,6 +84,9 @@ struct virtio_ops {
 
 	/* Everything under way is void (the device was reset): cancel it all. Called by the bus. */
 	void (*cancel)(struct virtio_queue *vq);
+
+	/* Be as new, after cancel(); the other end has let go of the queue. NULL: cannot be done. */
+	void (*renew)(struct virtio_queue *vq);
 };
 
 /* One queue, as its driver sees it. Made by the bus; the implementation of the operations keeps its state behind it. */
@@ -131,7 +135,11 @@ struct virtio_bus {
 	void (*delete_queue)(struct virtio_queue *vq);
 	/* Kick the other end. */
 	void (*notify)(struct virtio_queue *vq);
-	/* Of the features that need the bus's help, those that it helps with: VIRTIO_F_NOTIFICATION_DATA. */
+	/* After VIRTIO_F_RING_RESET. On return the device touches no memory of this queue. 0 or negative error. May be NULL. */
+	int (*reset_queue)(struct virtio_queue *vq);
+	/* The queue is as new: tell the device its size and places again, and that it may be used. Goes with reset_queue. */
+	int (*enable_queue)(struct virtio_queue *vq);
+	/* Of the features that need the bus's help, those that it helps with: VIRTIO_F_NOTIFICATION_DATA, VIRTIO_F_RING_RESET. */
 	uint64_t helps;
 };
 
@@ -151,48 +159,54 @@ struct virtio_device {
 	void *driver;			/* the driver's */
 };
 
-/* --- the five operations, as functions -------------------------------------------------------------------------------- */
+/* --- the five operations, as functions; a null queue is -VIRTIO_EINVAL, or nothing happens --------------------------- */
 
 static inline long virtio_add_outbuf(struct virtio_queue *vq, const struct virtio_iov *sg, unsigned int num, unsigned long *used)
 {
-	return vq->ops->add_outbuf(vq, sg, num, used);
+	return vq ? vq->ops->add_outbuf(vq, sg, num, used) : -VIRTIO_EINVAL;
 }
 
 static inline long virtio_add_inbuf(struct virtio_queue *vq, const struct virtio_iov *sg, unsigned int out, unsigned int num,
 				    unsigned long *used)
 {
-	return vq->ops->add_inbuf(vq, sg, out, num, used);
+	return vq ? vq->ops->add_inbuf(vq, sg, out, num, used) : -VIRTIO_EINVAL;
 }
 
 static inline void virtio_sync(struct virtio_queue *vq)
 {
-	vq->ops->sync(vq);
+	if (vq)
+		vq->ops->sync(vq);
 }
 
 static inline void virtio_detach_outbuf(struct virtio_queue *vq, long id)
 {
-	vq->ops->detach_outbuf(vq, id);
+	if (vq)
+		vq->ops->detach_outbuf(vq, id);
 }
 
 static inline void virtio_detach_inbuf(struct virtio_queue *vq, long id)
 {
-	vq->ops->detach_inbuf(vq, id);
+	if (vq)
+		vq->ops->detach_inbuf(vq, id);
 }
 
 static inline unsigned int virtio_harvest(struct virtio_queue *vq)
 {
-	return vq->ops->harvest(vq);
+	return vq ? vq->ops->harvest(vq) : 0;
 }
 
 /* --- life of a device, from a driver's point of view (virtio 1.2, 3.1.1) ---------------------------------------------- */
 
 /*
  * Reset, acknowledge, and negotiate: afterwards vdev->features is what is offered among @wanted and what our rings do.
- * 0, or the bus's error (status FAILED is set).
+ * 0, or the bus's error (status FAILED is set); -VIRTIO_EINVAL: null, or no bus.
  */
 int virtio_device_setup(struct virtio_device *vdev, uint64_t wanted);
 
-/* Find queue @index; @callback and @data may be NULL. 0 and *@vq, or a negative error. */
+/*
+ * Find queue @index; @callback and @data may be NULL. 0 and *@vq; -VIRTIO_EINVAL: null; -VIRTIO_ENOENT: no such queue; -VIRTIO_EBUSY: it
+ * has been found before; or the bus's error.
+ */
 int virtio_device_queue(struct virtio_device *vdev, unsigned int index, void (*callback)(struct virtio_queue *vq), void *data,
 			struct virtio_queue **vq);
 
@@ -204,6 +218,12 @@ void virtio_device_fail(struct virtio_device *vdev);
 
 /* Reset the device and cancel every buffer. The queues stay found but dead, until virtio_device_remove(). */
 void virtio_device_reset(struct virtio_device *vdev);
+
+/*
+ * Reset one queue (virtio 1.2, 2.6.1): cancels its buffers; afterwards it is empty and works. 0; -VIRTIO_EOPNOTSUPP: VIRTIO_F_RING_RESET
+ * was not negotiated, or the bus or the queue cannot, and nothing has happened; -VIRTIO_EINVAL: null; another error of the bus: the queue is dead.
+ */
+int virtio_queue_reset(struct virtio_queue *vq);
 
 /* Reset and delete the queues: as before virtio_device_setup(). */
 void virtio_device_remove(struct virtio_device *vdev);

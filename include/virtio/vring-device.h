@@ -92,6 +92,7 @@ void vring_device_reset(struct vring_device *vq);
 /*
  * Take the next buffer. @iov: where its pieces go, room for @max; the queue's size is always enough.
  * 1: @buf is filled. 0: there is none, or the ring is not set up. -VIRTIO_EPROTO: the ring is broken (now or before), see @vq->broken.
+ * -VIRTIO_EINVAL: null.
  * Returning 0 has asked for a kick (unless notify(off) was called), so popping until 0 and then waiting loses nothing.
  */
 int vring_device_pop(struct vring_device *vq, struct vring_buffer *buf, struct virtio_iov *iov, unsigned int max);
@@ -129,6 +130,40 @@ uint32_t vring_device_base(const struct vring_device *vq);
  * set up, or an offset outside a packed ring.
  */
 int vring_device_set_base(struct vring_device *vq, uint32_t base);
+
+/*
+ * A queue at rest, to be stored or sent elsewhere: plain numbers without padding, in this machine's byte order. @version says which
+ * fields there are; a later one reads all earlier ones.
+ */
+#define VRING_STATE_VERSION 1
+
+struct vring_device_state {
+	uint32_t version;		/* VRING_STATE_VERSION */
+	uint32_t num;			/* entries; 0 = not set up, and nothing else counts */
+	uint64_t features;		/* of those negotiated, the ones that a ring looks at */
+	uint64_t desc, avail, used;	/* guest-physical addresses */
+	uint32_t base;			/* split: last_avail below, used_idx above; packed: as vring_device_base() */
+	uint16_t in_flight;		/* popped and not yet pushed: the device keeps their ids, and may push them after the load */
+	uint16_t flags;			/* VRING_STATE_* */
+};
+
+#define VRING_STATE_BIG		0x1u	/* the ring is big-endian */
+#define VRING_STATE_QUIET	0x2u	/* the device asked not to be kicked */
+#define VRING_STATE_READ_ONLY	0x4u	/* no buffer so far had a piece for the device to write */
+
+/*
+ * Write down where @vq stands. The device must not be serving it meanwhile; its driver may go on. 0; -VIRTIO_EINVAL: null;
+ * -VIRTIO_EBUSY: something was pushed and not flushed; -VIRTIO_EPROTO: the ring is broken.
+ */
+int vring_device_save(const struct vring_device *vq, struct vring_device_state *state);
+
+/*
+ * Go on where save() was called, over @mem, which has the same contents. The state is not trusted. Afterwards look at the queue once: a
+ * kick may have come in between. 0; -VIRTIO_EINVAL: null, another version, or not a state that a queue can be in; -VIRTIO_EFAULT: the
+ * ring does not lie in @mem. After an error the queue is not set up. To load a device: virtio_dev_set_features(), this for each of its
+ * queues, then virtio_dev_set_status() or virtio_dev_start().
+ */
+int vring_device_load(struct vring_device *vq, const struct virtio_mem *mem, const struct vring_device_state *state);
 
 /* Mark the ring broken; @reason must be a string that lives on. The first reason is kept. */
 void vring_device_break(struct vring_device *vq, const char *reason);

@@ -21,7 +21,29 @@ static void pair_reset(struct virtio_device *vdev)
 	vring_device_reset(&pair->dev);
 }
 
-static const struct virtio_bus pair_bus = { .notify = pair_notify, .reset = pair_reset };
+static int pair_reset_queue(struct virtio_queue *vq)
+{
+	struct pair *pair = vq->vdev->driver;
+
+	pair->queue_resets++;
+	vring_device_reset(&pair->dev);
+	return 0;
+}
+
+static int pair_enable_queue(struct virtio_queue *vq)
+{
+	struct pair *pair = vq->vdev->driver;
+
+	return vring_device_init(&pair->dev, &pair->mem, vq->size, pair->desc, pair->avail, pair->used, vq->vdev->features,
+				 vq->vdev->big_endian);
+}
+
+static const struct virtio_bus pair_bus = {
+	.notify = pair_notify,
+	.reset = pair_reset,
+	.reset_queue = pair_reset_queue,
+	.enable_queue = pair_enable_queue,
+};
 
 static void *platform_alloc(void *opaque, size_t size, size_t align)
 {

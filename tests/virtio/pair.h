@@ -20,7 +20,7 @@ struct pair {
 	struct virtio_queue *vq;	/* the driver's end */
 	struct vring_device dev;	/* the device's end */
 	uint64_t desc, avail, used;	/* guest-physical */
-	unsigned int kicks, resets;
+	unsigned int kicks, resets, queue_resets;
 	void (*on_kick)(struct pair *pair);	/* may be NULL */
 	void *opaque;
 };
