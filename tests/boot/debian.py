@@ -186,9 +186,9 @@ class Guest(Bench):
         subprocess.run(['mke2fs', '-q', '-F', '-t', 'ext4', '-d', tree, path], check=True, capture_output=True, env=TOOLS)
         return path
 
-    def boot(self, what, *options, parameters=(), limit=None, **more):
+    def boot(self, what, *options, parameters=(), console='ttyS0', limit=None, **more):
         """Start the guest and do one thing of debian-inside in it; how it ended. limit: for the size of the host's files."""
-        parameters = [*parameters, 'console=ttyS0', 'quiet', 'root=/dev/vda', 'rw', 'init=/inside', f'run={what}',
+        parameters = [*parameters, f'console={console}', 'quiet', 'root=/dev/vda', 'rw', 'init=/inside', f'run={what}',
                       f'web=10.0.2.2:{self.web.server_port}']
         base = ['--machine', 'pc', '-i', os.path.join(self.folder, 'initrd.img'), '-d', self.root]
 
@@ -309,6 +309,10 @@ def end_panic(guest):
 def end_panic_unseen(guest):
     """Without a console, its last words are all there is."""
     guest.boot('panic', '-c', 'none').ended(2).said('Kernel Offset', 'errors').said('the guest crashed: Kernel panic', 'errors')
+
+
+def end_panic_on_hvc0(guest):
+    guest.boot('panic', console='hvc0').ended(2).said('about to panic').said('the guest crashed: Kernel panic', 'errors')
 
 
 def end_of_init(guest):
