@@ -16,10 +16,11 @@ KENNEL, PUP = map(os.path.abspath, sys.argv[1:3])
 failures = []
 
 
-def kennel(cache, *args):
+def kennel(cache, *args, path=''):
     env = {k: v for k, v in os.environ.items() if k not in ('XDG_CACHE_HOME', 'HOME') and not k.endswith('_proxy')}
     if cache:
         env['XDG_CACHE_HOME'] = cache
+    env['PATH'] = path + env['PATH']
     return subprocess.run([KENNEL, *args], capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, env=env)
 
 
@@ -30,9 +31,9 @@ def check(name, condition, detail=''):
         print('        ' + str(detail))
 
 
-def refused(name, pattern, cache, *args):
+def refused(name, pattern, cache, *args, path=''):
     """Steps may be told before it; the last line says what went wrong."""
-    r = kennel(cache, *args)
+    r = kennel(cache, *args, path=path)
     lines = [line for line in r.stderr.splitlines() if not line.startswith('kennel fetch: ')]
     good = r.returncode == 1 and len(lines) == 1 and lines[0].startswith('kennel: ') and re.search(pattern, lines[0])
     check(name, good, (r.returncode, r.stdout, r.stderr, pattern))
@@ -94,6 +95,20 @@ def write(path, text=''):
         f.write(text)
 
 
+def full_disk(cache, tmp):
+    """A df of our own: from the third time it is asked, the disk is full. Then even the log says nothing."""
+    tools = os.path.join(tmp, 'tools')
+    os.mkdir(tools)
+    write(tools + '/df', '#!/bin/sh\necho x >>$0.asked\n[ $(wc -l <$0.asked) -gt $(cat $0.good) ] && free=1024 || free=9999999\n'
+                         'echo Filesystem; echo "disk 9999999 0 $free"\n')
+    os.chmod(tools + '/df', 0o755)
+    for good, pattern in (('0', '1 MiB free, and 400 MiB are needed'), ('2', 'no space left in .* while fetching the package lists')):
+        write(tools + '/df.good', good)
+        write(tools + '/df.asked')
+        refused(f'a disk that is full after {good} looks', pattern, cache, 'fetch', 'debian', '--mirror', 'http://127.0.0.1:9/debian',
+                path=tools + ':')
+
+
 def bundles(cache, tmp):
     """What the files of a bundle become shows in what is wrong with them."""
     run = ['run', '--timeout', '20', '--net', 'none']
@@ -131,6 +146,7 @@ def main():
         options(cache)
         no_archive(cache, tmp)
         places(cache, tmp)
+        full_disk(cache, tmp)
         bundles(cache, tmp)
     return bool(failures)
 
