@@ -11,7 +11,7 @@ PARAMETERS ?=
 # Which tests: make check TESTS="pup-disk host-slirp"
 TESTS  ?=
 
-.PHONY: all run check bench bench-ring bench-vhost doctor install help setup clean
+.PHONY: all run check bench bench-ring bench-vhost bench-work doctor install help setup clean
 
 all: $(BUILD)/build.ninja ## build (the program is build/kennel)
 	@ninja -C $(BUILD)
@@ -40,6 +40,10 @@ bench-ring: all ## measure buffers per second through the rings (ARGS="--peer vi
 bench-vhost: all ## measure random reads through vhost-user, next to qemu-storage-daemon
 	@scripts/setup --all
 	@bench/vhost $(BUILD)
+
+bench-work: ARGS =
+bench-work: all ## measure compiling, disks and network in a Debian guest, next to QEMU TCG (GUEST=DIR; bench/workload says how to get one)
+	@BUILD=$(BUILD) bench/workload $(GUEST) $(ARGS)
 
 doctor: all ## look at what this host has of what Kennel needs
 	@$(BUILD)/kennel doctor
