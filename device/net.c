@@ -293,7 +293,7 @@ static void net_queue_notify(struct virtio_dev *dev, unsigned int queue)
 	}
 }
 
-/* 5.1.3.1: segmentation needs checksums, ECN needs segmentation. */
+/* 5.1.3.1 (virtio 1.2, 2.2.1-2): segmentation needs checksums, ECN needs segmentation. */
 static int net_features_ok(struct virtio_dev *dev)
 {
 	struct net_device *net = of(dev);

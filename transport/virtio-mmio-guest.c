@@ -31,7 +31,7 @@ static int mmio_get(struct virtio_device *vdev, size_t offset, void *buf, size_t
 
 	if (!in_config(dev, offset, len))
 		return -VIRTIO_ERANGE;
-	/* 2.5.3: while the generation moves, what was read may be half old. Legacy devices have none. */
+	/* 2.5.1-1: while the generation moves, what was read may be half old. Legacy devices have none. */
 	do {
 		uint8_t *to = buf;
 		unsigned int size;

@@ -48,7 +48,7 @@ static int pci_get(struct virtio_device *vdev, size_t offset, void *buf, size_t 
 
 	if (!in_config(dev, offset, len))
 		return -VIRTIO_ERANGE;
-	/* 2.5.3: while the generation moves, what was read may be half old. Legacy devices have none. */
+	/* 2.5.1-1: while the generation moves, what was read may be half old. Legacy devices have none. */
 	do {
 		before = dev->legacy ? 0 : (uint8_t)in(dev, dev->common + VIRTIO_PCI_GENERATION, 1);
 		read_config(dev, offset, buf, len);

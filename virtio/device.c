@@ -12,7 +12,7 @@ void virtio_dev_break(struct virtio_dev *dev, const char *reason)
 	if (dev->broken)
 		return;
 	dev->broken = reason;
-	/* 2.1.2: the device SHOULD set NEEDS_RESET when it enters an error state, and then send a configuration change. */
+	/* 2.1.2-2: NEEDS_RESET, and if the driver is ready it hears of it. */
 	dev->status |= VIRTIO_STATUS_NEEDS_RESET;
 	if (dev->transport && dev->transport->broken)
 		dev->transport->broken(dev);
@@ -30,6 +30,7 @@ int virtio_dev_pop(struct virtio_dev *dev, unsigned int queue, struct vring_buff
 		return -VIRTIO_EINVAL;
 	if (dev->broken)
 		return -VIRTIO_EPROTO;
+	/* 2.1.2-1, 2.4.1-2: nothing is taken before DRIVER_OK, nor after a reset. */
 	if (!dev->live)
 		return 0;
 	ret = vring_device_pop(&dev->queues[queue], buf, iov, max);
@@ -76,6 +77,7 @@ void virtio_dev_reset(struct virtio_dev *dev)
 	dev->features_final = false;
 	dev->big_endian = dev->legacy_big_endian;
 	dev->live = false;
+	/* 2.4.1-1: this says that the reset is complete. */
 	dev->status = 0;
 	dev->broken = NULL;
 }
@@ -96,8 +98,9 @@ int virtio_dev_set_features(struct virtio_dev *dev, uint64_t features)
 	if ((features & VIRTIO_F_RING_PACKED) && !(features & VIRTIO_F_VERSION_1))
 		return -VIRTIO_EINVAL;
 	dev->features = features;
-	/* 2.4.3, 6.3: a driver without VERSION_1 is a legacy one and speaks the guest's byte order. */
+	/* 2.2.3-1, 2.5.3-1: a driver without VERSION_1 is a legacy one and speaks the guest's byte order. */
 	dev->big_endian = features & VIRTIO_F_VERSION_1 ? false : dev->legacy_big_endian;
+	/* 2.2.1-2, 2.2.2-2: which features go together is the device's to know. */
 	if (dev->ops->features_ok)
 		ret = dev->ops->features_ok(dev);
 	if (ret < 0) {
@@ -113,6 +116,7 @@ int virtio_dev_set_queue(struct virtio_dev *dev, unsigned int queue, uint32_t nu
 {
 	if (!dev || queue >= dev->num_queues)
 		return -VIRTIO_ENOENT;
+	/* 2.6.1.2.1-1: whatever the driver has said since the last reset. */
 	if (num > dev->queues[queue].num_max)
 		return -VIRTIO_EINVAL;
 	return vring_device_init(&dev->queues[queue], dev->mem, num, desc, avail, used, dev->features, dev->big_endian);
@@ -122,7 +126,7 @@ int virtio_dev_reset_queue(struct virtio_dev *dev, unsigned int queue)
 {
 	if (!dev || queue >= dev->num_queues)
 		return -VIRTIO_ENOENT;
-	/* 2.6.1: only after VIRTIO_F_RING_RESET was negotiated. */
+	/* 2.6.1.1.1-1, 2.6.1.1.1-2: as after a reset of the device; only if VIRTIO_F_RING_RESET was negotiated. */
 	if (!virtio_dev_has(dev, VIRTIO_F_RING_RESET))
 		return -VIRTIO_EOPNOTSUPP;
 	if (dev->ops->queue_reset)
@@ -146,14 +150,19 @@ uint8_t virtio_dev_set_status(struct virtio_dev *dev, uint8_t status)
 		virtio_dev_reset(dev);
 		return 0;
 	}
-	/* 2.1.1: the driver MUST NOT clear a status bit; NEEDS_RESET is the device's. */
+	/* 2.1.1-2: bits are only set; NEEDS_RESET is the device's. */
 	status = (uint8_t)(dev->status | (status & ~VIRTIO_STATUS_NEEDS_RESET));
-	/* 3.1.1, step 5: FEATURES_OK stays clear when the subset of features is not acceptable. */
+	/* 2.2.2-2: FEATURES_OK stays clear when the subset of features is not acceptable. */
 	if ((status & ~dev->status & VIRTIO_STATUS_FEATURES_OK) && !dev->features_final && virtio_dev_set_features(dev, dev->features))
 		status &= (uint8_t)~VIRTIO_STATUS_FEATURES_OK;
+	/* 2.1.1-1, 3.1.1-1: legacy drivers have no FEATURES_OK, others cannot leave it out. */
+	if ((status & VIRTIO_STATUS_DRIVER_OK) && !(status & VIRTIO_STATUS_FEATURES_OK) && virtio_dev_has(dev, VIRTIO_F_VERSION_1)) {
+		virtio_dev_break(dev, "the driver is ready without having agreed on features (virtio 1.2, 3.1.1)");
+		return dev->status;
+	}
 	dev->status = status;
-	/* 3.1.1, step 8: the device is live. */
-	if (status & VIRTIO_STATUS_DRIVER_OK)
+	/* 2.1.1-3: a driver that gave up resets the device first. */
+	if ((status & VIRTIO_STATUS_DRIVER_OK) && !(status & VIRTIO_STATUS_FAILED))
 		virtio_dev_start(dev);
 	return dev->status;
 }

@@ -5,10 +5,11 @@
 
 static void add_status(struct virtio_device *vdev, uint8_t bits)
 {
+	/* 2.1.1-1, 2.1.1-2: each step adds a bit, none takes one away. */
 	vdev->bus->set_status(vdev, (uint8_t)(vdev->bus->get_status(vdev) | bits));
 }
 
-/* 3.1.1, step 6: re-read the status to see that the device agreed. Legacy devices have no such step. */
+/* 3.1.1-3: re-read the status to see that the device agreed. Legacy devices have no such step. */
 static int features_ok(struct virtio_device *vdev)
 {
 	if (!virtio_device_has(vdev, VIRTIO_F_VERSION_1))
@@ -25,20 +26,21 @@ int virtio_device_setup(struct virtio_device *vdev, uint64_t wanted)
 
 	if (!vdev || !vdev->bus)
 		return -VIRTIO_EINVAL;
-	/* 3.1.1, steps 1 to 3: reset, acknowledge, driver. */
+	/* 3.1.1-1, 2.1.1-3: begin with a reset, whatever came before. */
 	vdev->bus->reset(vdev);
 	vdev->lost = false;
 	add_status(vdev, VIRTIO_STATUS_ACKNOWLEDGE);
 	add_status(vdev, VIRTIO_STATUS_DRIVER);
-	/* Step 4: the common subset. */
+	/* 2.2.1-1, 2.2.1-3: the common subset. A driver that cannot do without a feature looks afterwards. */
 	vdev->features = vdev->bus->get_features(vdev) & (wanted | VRING_DRIVER_FEATURES | vdev->bus->helps);
-	/* 6.1: there is no legacy packed ring. */
+	/* 2.2.1-2, 2.2.3-2: a device without VERSION_1 is a legacy one, and has no packed ring. */
 	if (!virtio_device_has(vdev, VIRTIO_F_VERSION_1))
 		vdev->features &= ~VIRTIO_F_RING_PACKED;
 	vdev->big_endian = virtio_device_has(vdev, VIRTIO_F_VERSION_1) ? false : vdev->legacy_big_endian;
 	ret = vdev->bus->finalize_features(vdev);
 	if (!ret)
 		ret = features_ok(vdev);
+	/* 3.1.1-4: the driver stops here. */
 	if (ret < 0)
 		virtio_device_fail(vdev);
 	return ret;
@@ -76,6 +78,7 @@ void virtio_device_fail(struct virtio_device *vdev)
 
 void virtio_device_reset(struct virtio_device *vdev)
 {
+	/* 3.3.1-2, 2.4.1-2: from here on the device touches no buffer, and drivers may. */
 	vdev->bus->reset(vdev);
 	vdev->lost = true;
 	for (unsigned int i = 0; i < VIRTIO_DRIVER_QUEUES; i++)

@@ -30,7 +30,7 @@ static void advance(const struct vring_device *vq, uint16_t *at, bool *wrap, uin
 	*at = (uint16_t)to;
 }
 
-/* Is the descriptor at last_avail ours? 2.8.15: only when its AVAIL bit was seen to change. */
+/* 2.8.15-2: is the descriptor at last_avail ours? Only when its AVAIL bit was seen to change. */
 static bool look(struct vring_device *vq)
 {
 	const uint16_t *flags = &vq->ring[vq->last_avail].flags;
@@ -82,7 +82,7 @@ static const char *walk_table(struct vring_device *vq, const struct vring_packed
 	uint32_t entries;
 	const struct vring_packed_desc *table = vring_device_table(vq, d->addr, d->len, &entries, &wrong);
 
-	/* 2.8.17: no list is longer than the queue. */
+	/* 2.8.17-1, 2.8.19-3: no list is longer than the queue. */
 	if (!wrong && entries > vq->num)
 		wrong = "an indirect table longer than the ring (virtio 1.2, 2.8.17)";
 	for (uint32_t i = 0; !wrong && i < entries; i++) {
@@ -103,13 +103,13 @@ static const char *walk_chain(struct vring_device *vq, struct vring_buffer *buf,
 	do {
 		const char *wrong;
 
-		/* 2.8.17: a list is there whole, and no longer than what the ring has free. Also what ends a walk round the ring. */
+		/* 2.8.17-1, 2.8.17-3, 2.8.17-4: a list is there whole, and no longer than what the ring has free, which ends a walk round it. */
 		if (vq->in_flight + *count == vq->num)
 			return "a descriptor list longer than the free part of the ring (virtio 1.2, 2.8.17)";
 		d = ring_load_packed(&vq->ring[at], vq->swap);
 		if (!ring_has_bits(d.flags, ring_avail_bits(wrap)))
 			return "a descriptor list of which a part is not available (virtio 1.2, 2.8.17)";
-		/* 2.8.19: no indirect descriptor in a list. */
+		/* 2.8.19-4: no indirect descriptor in a list. */
 		if ((d.flags & VRING_DESC_INDIRECT) && (*count || (d.flags & VRING_DESC_NEXT)))
 			return "an indirect descriptor within a list (virtio 1.2, 2.8.19)";
 		if (d.flags & VRING_DESC_INDIRECT)

@@ -34,6 +34,7 @@ static bool look(struct vring_device *vq)
 	/* acquire: pairs with the driver's release of avail.idx in sync(); entries and descriptors are read after it. */
 	uint16_t idx = ring_load16_acquire(&vq->avail->idx, vq->swap);
 
+	/* 2.7.13.3-1, 2.7.6.1-1: an index that went back looks as if it were far ahead. */
 	if ((uint16_t)(idx - vq->last_avail) > vq->num) {
 		vring_device_break(vq, "the available index ran ahead by more than the ring's size (virtio 1.2, 2.7.13.3)");
 		return false;
@@ -63,7 +64,7 @@ bool vring_split_notify(struct vring_device *vq, bool on)
 {
 	if (on)
 		return arm(vq);
-	/* With event indices silence needs no word: avail_event stays behind, and the driver passes it once in 65536 buffers. */
+	/* 2.7.10.2-1, 2.7.10.2-2: with event indices silence needs no word: avail_event stays behind, and the driver passes it once in 65536 buffers. */
 	if (!vq->event_idx)
 		ring_store16(&vq->used->flags, vq->swap, VRING_USED_NO_NOTIFY);
 	return false;
@@ -85,11 +86,12 @@ static const char *enter_table(struct vring_device *vq, struct walk *w, const st
 {
 	const char *wrong = NULL;
 
+	/* 2.7.5.3.1-2, 2.7.5.3.1-4: one table, at the end. */
 	if (w->in_table)
 		return "an indirect descriptor within an indirect table (virtio 1.2, 2.7.5.3.1)";
 	if (d->flags & VRING_DESC_NEXT)
 		return "an indirect descriptor that also continues (virtio 1.2, 2.7.5.3.1)";
-	/* 2.7.5.3.2: the WRITE flag of a descriptor that refers to a table is ignored. */
+	/* 2.7.5.3.2-1: the WRITE flag of a descriptor that refers to a table is ignored. */
 	w->table = vring_device_table(vq, d->addr, d->len, &w->entries, &wrong);
 	w->at = 0;
 	w->in_table = true;
@@ -105,7 +107,7 @@ static const char *walk_chain(struct vring_device *vq, struct walk *w, struct vr
 
 		if (w->at >= w->entries)
 			return "a descriptor number outside its table";
-		/* 2.7.5.3.1: no chain is longer than the queue. Also what ends a loop (2.7.5.2). */
+		/* 2.7.5.3.1-3, 2.7.5.2-2: no chain is longer than the queue, which also ends a loop. */
 		if (w->steps++ == vq->num)
 			return "a descriptor chain that loops, or is longer than the ring";
 		d = ring_load_desc(&w->table[w->at], vq->swap);
@@ -166,7 +168,7 @@ static struct vring_used_elem *used_entry(struct vring_device *vq, uint16_t idx)
 void vring_split_push(struct vring_device *vq, uint32_t id, uint32_t written)
 {
 	/*
-	 * 2.7.9: in order, one entry with the last buffer's id stands for a batch of buffers that were used completely. That is known
+	 * 2.7.9-1: in order, one entry with the last buffer's id stands for a batch of buffers that were used completely. That is known
 	 * where there was nothing to write. So the first entry of a batch waits for flush().
 	 */
 	if (vq->in_order && !vq->unpublished)
@@ -183,7 +185,7 @@ void vring_split_push(struct vring_device *vq, uint32_t id, uint32_t written)
 /* Does the driver want to hear that used.idx moved from @old to @now? */
 static bool wants_interrupt(struct vring_device *vq, uint16_t now, uint16_t old)
 {
-	/* 2.7.7.2: with event indices the flag is ignored. */
+	/* 2.7.7.2-1, 2.7.7.2-2: with event indices the flag is ignored, else the event word. */
 	if (vq->event_idx)
 		return vring_need_event(ring_load16(ring_used_event(vq->avail, vq->num), vq->swap), now, old);
 	return !(ring_load16(&vq->avail->flags, vq->swap) & VRING_AVAIL_NO_INTERRUPT);
@@ -195,7 +197,7 @@ bool vring_split_flush(struct vring_device *vq)
 
 	if (vq->in_order)
 		ring_store_used(used_entry(vq, old), vq->swap, vq->held.id, vq->held.len);
-	/* release: pairs with the driver's acquire of used.idx in harvest(); entries and data are stored before it. */
+	/* 2.7.8.2-1: release, pairs with the driver's acquire of used.idx in harvest(); entries and data are stored before it. */
 	ring_store16_release(&vq->used->idx, vq->swap, now);
 	vq->used_published = now;
 	vq->unpublished = 0;

@@ -28,9 +28,10 @@ int vring_device_init(struct vring_device *vq, const struct virtio_mem *mem, uin
 	size_t avail_bytes, used_bytes;
 	void *d, *a, *u;
 
+	/* 2.7-1, 2.8.10.1-1: a split ring's size is a power of two. */
 	if (!vq || !mem || !(packed ? vring_packed_size_valid(num) : vring_size_valid(num)))
 		return -VIRTIO_EINVAL;
-	/* 2.7, 2.8.11: alignments 16, 2 and 4; of a packed ring 16, 4 and 4. */
+	/* 2.7.1-1, 2.8.11-1: alignments 16, 2 and 4; of a packed ring 16, 4 and 4. */
 	if ((desc & 15) || (avail & avail_mask) || (used & 3))
 		return -VIRTIO_EINVAL;
 	/* 6.1: a packed ring is never a legacy one, so it is little-endian. */
@@ -89,8 +90,10 @@ const char *vring_device_add_piece(struct vring_device *vq, struct vring_buffer 
 
 	if (!len)
 		return NULL;
+	/* 2.7.4.2-1, 2.8.17-2: what is read comes first. */
 	if (!writable && buf->in_count)
 		return "a readable descriptor behind a writable one (virtio 1.2, 2.7.4.2, 2.8.17)";
+	/* 2.7.5.2-1: both directions together. */
 	if (buf->out_len + buf->in_len + len > UINT32_MAX)
 		return "a buffer of 4 GiB or more (virtio 1.2, 2.7.5.2)";
 	if (count == max)
@@ -116,6 +119,7 @@ const void *vring_device_table(struct vring_device *vq, uint64_t addr, uint32_t 
 {
 	const void *table = NULL;
 
+	/* 2.7.5.3.1-1, 2.8.19-1: only if it was negotiated. */
 	if (!vq->indirect)
 		*wrong = "an indirect descriptor, which was not negotiated (virtio 1.2, 2.7.5.3.1, 2.8.19)";
 	else if (!len || len % sizeof(struct vring_desc))

@@ -103,7 +103,7 @@ void vring_driver_finish(struct vring_driver *vr, uint16_t head, uint16_t slots,
 /* The length to tell for a buffer of which the device says @len. */
 static inline unsigned long vring_driver_length(const struct vring_slot *s, uint32_t len)
 {
-	/* 2.7.8.2 promises a truthful length; a longer one than we gave room for would be believed by our driver, so cut it. */
+	/* 2.7.8.2-2, 2.7.8.3-1: the length is truthful, or too small; a longer one than we gave room for would be believed by our driver, so cut it. */
 	return s->out || len > s->bytes ? s->bytes : len;
 }
 

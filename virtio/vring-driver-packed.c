@@ -44,7 +44,7 @@ static int write_indirect(struct vring_driver *vr, const struct virtio_iov *sg, 
 		if (addr == VIRTIO_BAD_ADDRESS)
 			return -VIRTIO_EFAULT;
 		ring_store_packed(&table[i], vr->swap, addr, (uint32_t)sg[i].len, 0);
-		/* 2.8.19: no flag but WRITE in a table. */
+		/* 2.8.19-2: no flag but WRITE in a table. */
 		ring_store_packed_flags(&table[i], vr->swap, i < out ? 0 : VRING_DESC_WRITE);
 	}
 	ring_store_packed(&vr->ring[vr->next_avail], vr->swap, virtio_mem_address(mem, table, bytes), (uint32_t)bytes, id);
@@ -87,7 +87,7 @@ static long add(struct vring_driver *vr, const struct virtio_iov *sg, unsigned i
 		return -VIRTIO_ENODEV;
 	if (!used || vring_driver_check(vr, sg, out, num, &bytes) < 0)
 		return -VIRTIO_EINVAL;
-	/* 2.8.17: room for the whole list before any of it is shown. */
+	/* 2.8.17-3: room for the whole list before any of it is shown. */
 	if (need > vr->free_descs)
 		return -VIRTIO_ENOSPC;
 	ret = indirect ? write_indirect(vr, sg, out, num, id) : write_chain(vr, sg, out, num, id);
@@ -98,7 +98,7 @@ static long add(struct vring_driver *vr, const struct virtio_iov *sg, unsigned i
 		vr->held_at = vr->next_avail;
 		vr->held_flags = flags;
 	} else {
-		/* release, 2.8.17: behind the rest of its list, for a device that looks further than to the first. */
+		/* 2.8.17-4: release, behind the rest of its list, for a device that looks further than to the first. */
 		ring_store16_release(&vr->ring[vr->next_avail].flags, vr->swap, flags);
 	}
 	vring_driver_begin(vr, 1, need, bytes, out == num, used);
@@ -127,24 +127,24 @@ static void packed_sync(struct virtio_queue *vq)
 
 	if (vr->dead || !vr->unsynced)
 		return;
-	/* release, 2.8.21.1.1: pairs with the device's acquire of these flags; all descriptors are stored before it. */
+	/* 2.8.21.1.1-1: release, pairs with the device's acquire of these flags; all descriptors are stored before it. */
 	ring_store16_release(&vr->ring[vr->held_at].flags, vr->swap, vr->held_flags);
 	vr->unsynced = 0;
 	vr->unsynced_descs = 0;
 	if (vq->polled)
 		return;
-	/* full, 2.8.21.3.1: pairs with the fence after the device asked for kicks. */
+	/* 2.8.21.3.1-1: full, pairs with the fence after the device asked for kicks. */
 	word_fence();
 	if (!vring_packed_need_event(ring_load32(vr->device_event, vr->swap), vr->event_idx, vr->num, vr->next_avail, vr->avail_wrap, moved))
 		return;
-	/* 2.8.16: the next descriptor that is not yet available. */
+	/* 2.8.16-3: the next descriptor that is not yet available. */
 	vq->notify_data = vq->index | position << 16;
 	vq->vdev->bus->notify(vq);
 }
 
 /* --- harvesting ------------------------------------------------------------------------------------------------------- */
 
-/* Did the device write the descriptor at next_used? */
+/* 2.8.16-1: did the device write the descriptor at next_used? */
 static bool look(struct vring_driver *vr)
 {
 	const uint16_t *flags = &vr->ring[vr->next_used].flags;
@@ -200,6 +200,7 @@ static void show_event(struct vring_driver *vr, uint32_t event)
 /* Ask for an interrupt, then look again: a buffer may have been finished before the device could see that we asked. */
 static bool arm(struct vring_driver *vr)
 {
+	/* 2.8.10-1: a place in the ring only with event indices. */
 	if (vr->event_idx)
 		show_event(vr, VRING_EVENT_DESC | vr->next_used | (vr->used_wrap ? VRING_EVENT_WRAP : 0));
 	else

@@ -29,6 +29,7 @@ static int fill_table(struct vring_driver *vr, struct vring_desc *table, const s
 
 		if (addr == VIRTIO_BAD_ADDRESS)
 			return -VIRTIO_EFAULT;
+		/* 2.7.5.3.1-5: each after the other. */
 		ring_store_desc(&table[i], vr->swap, addr, (uint32_t)sg[i].len, (uint16_t)flags, (uint16_t)(i + 1));
 	}
 	return 0;
@@ -55,6 +56,7 @@ static int write_chain(struct vring_driver *vr, const struct virtio_iov *sg, uns
 	const struct virtio_mem *mem = vring_driver_mem(vr);
 	uint16_t at = vr->free_head;
 
+	/* 2.7.5.2-3: in order, free descriptors are in ring order. */
 	for (unsigned int i = 0; i < num; i++) {
 		uint64_t addr = virtio_mem_address(mem, sg[i].base, sg[i].len);
 		unsigned int flags = (i < out ? 0 : VRING_DESC_WRITE) | (i + 1 < num ? VRING_DESC_NEXT : 0);
@@ -109,21 +111,22 @@ static void split_sync(struct virtio_queue *vq)
 
 	if (vr->dead || old == now)
 		return;
-	/* release: pairs with the device's acquire of avail.idx; descriptors and entries are stored before it. */
+	/* 2.7.13.3.1-1: release, pairs with the device's acquire of avail.idx; descriptors and entries are stored before it. */
 	ring_store16_release(&vr->avail->idx, vr->swap, now);
 	vr->synced = now;
 	vr->unsynced = 0;
 	if (vq->polled)
 		return;
-	/* full: pairs with the fence after the device asked for kicks, in arm(). */
+	/* 2.7.13.4.1-1: full, pairs with the fence after the device asked for kicks, in arm(). */
 	word_fence();
+	/* 2.7.10.1-2, 2.7.10.1-3: with event indices the flag is ignored, else the event word. */
 	if (vr->event_idx)
 		kick = vring_need_event(ring_load16(ring_avail_event(vr->used, vr->num), vr->swap), now, old);
 	else
 		kick = !(ring_load16(&vr->used->flags, vr->swap) & VRING_USED_NO_NOTIFY);
 	if (!kick)
 		return;
-	/* 2.9: what the device would find if it looked. */
+	/* 2.9-1: what the device would find if it looked. */
 	vq->notify_data = vq->index | (uint32_t)now << 16;
 	vq->vdev->bus->notify(vq);
 }
@@ -132,7 +135,7 @@ static void split_sync(struct virtio_queue *vq)
 
 /*
  * Take a used entry, of at most @most that are there. Returns the number of buffers that it stands for; 0: the device broke the contract.
- * 2.7.9: in order that may be several, up to the one that is named; those before it were used completely.
+ * In order (2.7.9) that may be several, up to the one that is named; those before it were used completely.
  */
 static uint16_t take(struct vring_driver *vr, uint16_t most)
 {
@@ -206,7 +209,7 @@ static bool split_interrupts(struct virtio_queue *vq, bool on)
 	vr->quiet = !on;
 	if (on)
 		return arm(vr);
-	/* With event indices silence needs no word: used_event stays behind. */
+	/* 2.7.7.1-1, 2.7.7.1-2: with event indices silence needs no word: used_event stays behind. */
 	if (!vr->event_idx)
 		ring_store16(&vr->avail->flags, vr->swap, VRING_AVAIL_NO_INTERRUPT);
 	return false;
@@ -229,7 +232,7 @@ static void split_cancel(struct virtio_queue *vq)
 			vring_driver_finish(vr, (uint16_t)i, vr->slot[i].count, VIRTIO_CANCELLED);
 }
 
-/* Remove @head from the entries that the device has not been shown. False: it has been. */
+/* 2.7.6.1-1: remove @head from the entries that the device has not been shown. False: it has been. */
 static bool withdraw(struct vring_driver *vr, uint16_t head)
 {
 	uint16_t mask = vr->num - 1, at = vr->synced;
@@ -256,6 +259,7 @@ static bool withdraw_newest(struct vring_driver *vr, uint16_t head)
 	return true;
 }
 
+/* 3.3.1-1: what the device was shown stays as it is, until a reset took it away. */
 static void split_detach(struct virtio_queue *vq, long id)
 {
 	struct vring_driver *vr = of(vq);

@@ -12,7 +12,7 @@ static int64_t sum(const struct virtio_iov *sg, unsigned int num)
 	uint64_t total = 0;
 
 	for (unsigned int i = 0; i < num; i++) {
-		/* 2.7.5.2: less than 4 GiB; a piece of nothing is no piece. */
+		/* 2.7.5.2-1: less than 4 GiB; a piece of nothing is no piece. */
 		if (!sg[i].len || sg[i].len > UINT32_MAX)
 			return -VIRTIO_EINVAL;
 		total += sg[i].len;
@@ -24,7 +24,7 @@ int vring_driver_check(const struct vring_driver *vr, const struct virtio_iov *s
 {
 	int64_t out_bytes, in_bytes;
 
-	/* 2.7.5.3.1, 2.8.17: no chain is longer than the queue. */
+	/* 2.7.5.3.1-3, 2.8.17-1: no chain is longer than the queue. */
 	if (!sg || !num || num > vr->num || out > num)
 		return -VIRTIO_EINVAL;
 	out_bytes = sum(sg, out);
@@ -152,7 +152,7 @@ static void make_tables(struct vring_driver *vr)
 
 	if (vdev->indirect < 2 || !virtio_device_has(vdev, VIRTIO_F_INDIRECT_DESC))
 		return;
-	/* 2.7.5.3.1: a chain, also within a table, is no longer than the queue. */
+	/* 2.7.5.3.1-3, 2.8.19-3: a chain, also within a table, is no longer than the queue. */
 	vr->table_size = vdev->indirect < vr->num ? vdev->indirect : vr->num;
 	vr->tables = platform_alloc(vdev->platform, vr->num * sizeof(struct vring_desc) * vr->table_size, 16);
 	if (!vr->tables)

@@ -152,7 +152,7 @@ static void identity(void **state)
 		assert_int_equal(in(VIRTIO_MMIO_QUEUE_READY), 0);
 		assert_int_equal(in(VIRTIO_MMIO_QUEUE_PFN), 0);
 	}
-	/* clause 2.10.1: no shared memory. */
+	/* 4.2.2: no shared memory. */
 	out(VIRTIO_MMIO_SHM_SEL, 0);
 	assert_int_equal(in(VIRTIO_MMIO_SHM_LEN_LOW), UINT32_MAX);
 	assert_int_equal(in(VIRTIO_MMIO_SHM_LEN_HIGH), UINT32_MAX);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <tests/clause.h>
 #include <virtio/endian.h>
 
 #include "pair.h"
@@ -40,7 +41,9 @@ struct malformed {
 static const struct malformed cases[] = {
 	/* Chains. */
 	{ "a loop of one", "loops", .desc = { { M, 1, NEXT, 0 } } },
+	/* clause 2.7.5.2-2 */
 	{ "a loop of two", "loops", .desc = { { M, 1, NEXT, 1 }, { M, 1, NEXT, 0 } } },
+	/* clause 2.7.5.2-2 */
 	{ "a loop behind a head", "loops", .desc = { { M, 1, NEXT, 1 }, { M, 1, NEXT, 2 }, { M, 1, NEXT, 1 } } },
 	{ "a loop of empty descriptors", "loops", .desc = { { M, 0, NEXT, 0 } } },
 	{ "head outside the table", "outside its table", .head = NUM },
@@ -50,6 +53,7 @@ static const struct malformed cases[] = {
 	{ "next without the flag is not looked at", NULL, .desc = { { M, 1, 0, 0xffff } }, .out = 1 },
 	{ "the longest chain", NULL, .desc = { { M, 1, NEXT, 1 }, { M, 1, NEXT, 2 }, { M, 1, NEXT, 3 }, { M, 1, NEXT, 4 },
 	  { M, 1, NEXT, 5 }, { M, 1, NEXT, 6 }, { M, 1, NEXT, 7 }, { M, 1, 0, 0 } }, .out = 8 },
+	/* clause 2.7.5.3.1-3 */
 	/* Memory. */
 	{ "below memory", "outside guest memory", .desc = { { M - 1, 1, 0, 0 } } },
 	{ "address 0", "outside guest memory", .desc = { { 0, 1, 0, 0 } } },
@@ -60,25 +64,33 @@ static const struct malformed cases[] = {
 	{ "the longest length", "outside guest memory", .desc = { { M, UINT32_MAX, 0, 0 } } },
 	{ "an empty descriptor anywhere", NULL, .desc = { { 0, 0, 0, 0 } } },
 	{ "more than 4 GiB", "4 GiB", .desc = { { M, PAIR_MEMORY, NEXT, 1 }, { M, UINT32_MAX, 0, 0 } } },
+	/* clause 2.7.5.2-1 */
 	/* Directions. */
 	{ "readable behind writable", "readable descriptor behind", .desc = { { M, 1, WRITE | NEXT, 1 }, { M, 1, 0, 0 } } },
+	/* clause 2.7.4.2-1 */
 	{ "readable, writable, readable", "readable descriptor behind",
 	  .desc = { { M, 1, NEXT, 1 }, { M, 1, WRITE | NEXT, 2 }, { M, 1, 0, 0 } } },
 	{ "both, in order", NULL, .desc = { { M, 1, NEXT, 1 }, { M, 2, WRITE, 0 } }, .out = 1, .in = 1 },
 	/* Indices. */
 	{ "index ahead by more than the ring", "ran ahead", .idx = NUM + 1, .desc = { { M, 1, 0, 0 } } },
+	/* clause 2.7.13.3-1 */
 	{ "index behind", "ran ahead", .idx = 0xffff, .desc = { { M, 1, 0, 0 } } },
+	/* clause 2.7.6.1-1 */
 	{ "index half the number circle ahead", "ran ahead", .idx = 0x8000, .desc = { { M, 1, 0, 0 } } },
 	/* Indirect. */
 	{ "indirect, not negotiated", "not negotiated", .desc = { { TABLE, 16, INDIRECT, 0 } }, .table = { { M, 1, 0, 0 } } },
+	/* clause 2.7.5.3.1-1 */
 	{ "indirect", NULL, VIRTIO_F_INDIRECT_DESC, .desc = { { TABLE, 32, INDIRECT, 0 } },
 	  .table = { { M, 1, NEXT, 1 }, { M, 1, WRITE, 0 } }, .out = 1, .in = 1 },
 	{ "indirect behind a descriptor", NULL, VIRTIO_F_INDIRECT_DESC, .desc = { { M, 1, NEXT, 1 }, { TABLE, 16, INDIRECT, 0 } },
 	  .table = { { M, 1, WRITE, 0 } }, .out = 1, .in = 1 },
+	/* clause 2.7.5.3.2-2 */
 	{ "indirect whose write flag is ignored", NULL, VIRTIO_F_INDIRECT_DESC, .desc = { { TABLE, 16, INDIRECT | WRITE, 0 } },
 	  .table = { { M, 1, 0, 0 } }, .out = 1 },
+	/* clause 2.7.5.3.2-1 */
 	{ "indirect and next", "also continues", VIRTIO_F_INDIRECT_DESC, .desc = { { TABLE, 16, INDIRECT | NEXT, 1 }, { M, 1, 0, 0 } },
 	  .table = { { M, 1, 0, 0 } } },
+	/* clause 2.7.5.3.1-4 */
 	{ "a table of length zero", "multiple of 16", VIRTIO_F_INDIRECT_DESC, .desc = { { TABLE, 0, INDIRECT, 0 } } },
 	{ "a table of odd length", "multiple of 16", VIRTIO_F_INDIRECT_DESC, .desc = { { TABLE, 24, INDIRECT, 0 } },
 	  .table = { { M, 1, 0, 0 } } },
@@ -86,16 +98,19 @@ static const struct malformed cases[] = {
 	{ "a table of 4 GiB", "table outside", VIRTIO_F_INDIRECT_DESC, .desc = { { TABLE, 0xfffffff0u, INDIRECT, 0 } } },
 	{ "a table within a table", "within an indirect", VIRTIO_F_INDIRECT_DESC, .desc = { { TABLE, 16, INDIRECT, 0 } },
 	  .table = { { TABLE, 16, INDIRECT, 0 } } },
+	/* clause 2.7.5.3.1-2 */
 	{ "next outside the small table", "outside its table", VIRTIO_F_INDIRECT_DESC, .desc = { { TABLE, 32, INDIRECT, 0 } },
 	  .table = { { M, 1, NEXT, 2 }, { M, 1, 0, 0 }, { M, 1, 0, 0 } } },
 	{ "a loop in the table", "loops", VIRTIO_F_INDIRECT_DESC, .desc = { { TABLE, 32, INDIRECT, 0 } },
 	  .table = { { M, 1, NEXT, 1 }, { M, 1, NEXT, 0 } } },
+	/* clause 2.7.5.2-2 */
 	{ "a table as long as the ring", NULL, VIRTIO_F_INDIRECT_DESC, .desc = { { TABLE, 16 * NUM, INDIRECT, 0 } },
 	  .table = { { M, 1, NEXT, 1 }, { M, 1, NEXT, 2 }, { M, 1, NEXT, 3 }, { M, 1, NEXT, 4 }, { M, 1, NEXT, 5 }, { M, 1, NEXT, 6 },
 		     { M, 1, NEXT, 7 }, { M, 1, 0, 0 } }, .out = 8 },
 	{ "a table longer than the ring", "longer than the ring", VIRTIO_F_INDIRECT_DESC, .desc = { { TABLE, 16 * (NUM + 1), INDIRECT, 0 } },
 	  .table = { { M, 1, NEXT, 1 }, { M, 1, NEXT, 2 }, { M, 1, NEXT, 3 }, { M, 1, NEXT, 4 }, { M, 1, NEXT, 5 }, { M, 1, NEXT, 6 },
 		     { M, 1, NEXT, 7 }, { M, 1, NEXT, 8 }, { M, 1, 0, 0 } } },
+	/* clause 2.7.5.3.1-3 */
 	{ "a table at an odd address", NULL, VIRTIO_F_INDIRECT_DESC, .desc = { { TABLE + 0x1001, 16, INDIRECT, 0 } },
 	  .table = { { 0 } } },
 	{ "readable behind writable, in the table", "readable descriptor behind", VIRTIO_F_INDIRECT_DESC,
@@ -214,7 +229,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(malformed),
-		cmocka_unit_test(index_jumps_later),
+		CLAUSE("2.7.6.1-1 2.7.13.3-1", index_jumps_later),
 		cmocka_unit_test(endless_buffers),
 		cmocka_unit_test(too_many_pieces),
 	};

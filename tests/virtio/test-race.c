@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include <tests/clause.h>
+
 #include <virtio/endian.h>
 
 #include "pair.h"
@@ -227,7 +229,7 @@ static void checked_is_used(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(no_signal_is_lost),
+		CLAUSE("2.7.8.2-1 2.7.13.3.1-1 2.8.21.1.1-1", no_signal_is_lost),
 		cmocka_unit_test(checked_is_used),
 	};
 

@@ -25,6 +25,8 @@
 
 #include <cmocka.h>
 
+#include <tests/clause.h>
+
 #include <virtio/vring-device.h>
 #include <virtio/vring-driver.h>
 
@@ -486,7 +488,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_wake_up_is_lost),
-		cmocka_unit_test(every_fence_is_needed),
+		CLAUSE("2.7.13.4.1-1 2.8.21.3.1-1", every_fence_is_needed),
 	};
 
 	s.visited = malloc(VISITED * sizeof(*s.visited));
