@@ -118,6 +118,13 @@ def guest_memory(pid):
     return max(os.stat(file).st_blocks // 2 for file in files if os.readlink(file).startswith('/memfd:'))
 
 
+def cpu_time(pid):
+    """Of all threads so far, in milliseconds."""
+    with open(f'/proc/{pid}/stat', encoding='ascii') as stat:
+        fields = stat.read().rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 // os.sysconf('SC_CLK_TCK')
+
+
 class Web(http.server.ThreadingHTTPServer):
     """A web server on the loopback, which the guest sees at 10.0.2.2: how it asks the host for something."""
 
@@ -140,6 +147,8 @@ class Web(http.server.ThreadingHTTPServer):
             return hashlib.sha256(self.data).hexdigest()
         if name == 'memory':
             return str(guest_memory(self.process.pid))
+        if name == 'cpu-time':
+            return str(cpu_time(self.process.pid))
         if name == 'call-back':
             with socket.create_connection(('127.0.0.1', self.forwarded), timeout=10) as connection:
                 return connection.makefile('rb').read()
