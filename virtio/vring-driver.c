@@ -117,6 +117,20 @@ static void platform_free(const struct virtio_platform *platform, void *ptr, siz
 		platform->free(platform->opaque, ptr, size);
 }
 
+/* Where our own books are kept. */
+static void *books_alloc(const struct virtio_platform *platform, size_t size)
+{
+	return platform->alloc_private ? platform->alloc_private(platform->opaque, size) : platform_alloc(platform, size, 16);
+}
+
+static void books_free(const struct virtio_platform *platform, void *ptr, size_t size)
+{
+	if (platform->alloc_private)
+		platform->free_private(platform->opaque, ptr, size);
+	else
+		platform_free(platform, ptr, size);
+}
+
 /* Everything as it was before the first buffer, but for the ring's own memory. */
 static void start(struct vring_driver *vr)
 {
@@ -169,7 +183,7 @@ int vring_driver_create(struct virtio_device *vdev, unsigned int index, uint32_t
 		return -VIRTIO_EINVAL;
 	if (((uintptr_t)desc & 7) || ((uintptr_t)avail & (packed ? 3 : 1)) || ((uintptr_t)used & 3))
 		return -VIRTIO_EINVAL;
-	vr = platform_alloc(vdev->platform, bookkeeping_bytes(num), 16);
+	vr = books_alloc(vdev->platform, bookkeeping_bytes(num));
 	if (!vr)
 		return -VIRTIO_ENOMEM;
 	*vr = (struct vring_driver){ .vq = { .vdev = vdev, .index = index, .size = num } };
@@ -197,5 +211,5 @@ void vring_driver_destroy(struct virtio_queue *vq)
 	vr = vring_driver_of(vq);
 	platform = vq->vdev->platform;
 	platform_free(platform, vr->tables, vr->num * sizeof(struct vring_desc) * vr->table_size);
-	platform_free(platform, vr, bookkeeping_bytes(vr->num));
+	books_free(platform, vr, bookkeeping_bytes(vr->num));
 }

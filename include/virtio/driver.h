@@ -112,6 +112,12 @@ struct virtio_platform {
 	/* Zeroed memory, only during setup; within @mem, aligned to @align (a power of two). NULL: none. */
 	void *(*alloc)(void *opaque, size_t size, size_t align);
 	void (*free)(void *opaque, void *ptr, size_t size);	/* may be NULL */
+	/*
+	 * The same for what the device has no business with, so outside @mem where the device is another process, which can write to all
+	 * of that. Aligned for anything. NULL: alloc() and free() serve for this too.
+	 */
+	void *(*alloc_private)(void *opaque, size_t size);
+	void (*free_private)(void *opaque, void *ptr, size_t size);
 	/* Idle until an interrupt may have come; may return at once. NULL: spin. */
 	void (*wait)(void *opaque);
 	void *opaque;

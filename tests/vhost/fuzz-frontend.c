@@ -4,7 +4,7 @@
  * says to answer something else, to say something unasked, or to leave; and that writes what it likes into the rings. It is a thread,
  * because the front end waits for answers. See tests/virtio/fuzz.h.
  *
- * What the driver keeps in shared memory besides rings and data is not scribbled on: no driver could survive that.
+ * The requests of the driver are in shared memory too, but are not scribbled on: they have pointers of our own in them.
  */
 #include <poll.h>
 #include <pthread.h>

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -487,6 +488,17 @@ static void platform_free(void *opaque, void *block, size_t size)
 	vhost_user_memory_free(((struct vhost_user_frontend *)opaque)->memory, block, size);
 }
 
+/* What the back end must not reach. */
+static void *platform_alloc_private(void *opaque, size_t size)
+{
+	return calloc(1, size);
+}
+
+static void platform_free_private(void *opaque, void *block, size_t size)
+{
+	free(block);
+}
+
 static void platform_wait(void *opaque)
 {
 	vhost_user_wait(opaque, -1);
@@ -507,7 +519,13 @@ static void prepare(struct vhost_user_frontend *fe, struct vhost_user_memory *me
 	for (unsigned int i = 0; i < VIRTIO_DRIVER_QUEUES; i++)
 		fe->ring[i].kick = fe->ring[i].call = fe->ring[i].err = -1;
 	fe->platform = (struct virtio_platform){
-		.mem = &memory->mem, .alloc = platform_alloc, .free = platform_free, .wait = platform_wait, .opaque = fe,
+		.mem = &memory->mem,
+		.alloc = platform_alloc,
+		.free = platform_free,
+		.alloc_private = platform_alloc_private,
+		.free_private = platform_free_private,
+		.wait = platform_wait,
+		.opaque = fe,
 	};
 	fe->vdev.bus = &vhost_user_bus;
 	fe->vdev.platform = &fe->platform;

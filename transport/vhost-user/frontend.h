@@ -12,7 +12,8 @@
  * the driver's remove(), vhost_user_connect() and its probe() begin anew. One thread at a time per front end.
  *
  * A back end may write anything into the memory it is given, at any time, even after it was disconnected. That is what sharing memory
- * is. Rings and bookkeeping survive it; what a driver puts into that memory is as trustworthy as the back end.
+ * is. Rings survive it, because the books on them are kept elsewhere; but a driver's own structures that the caller puts into that memory,
+ * such as requests, are as trustworthy as the back end.
  */
 #ifndef KENNEL_TRANSPORT_VHOST_USER_FRONTEND_H
 #define KENNEL_TRANSPORT_VHOST_USER_FRONTEND_H
