@@ -11,10 +11,14 @@ PARAMETERS ?=
 # Which tests: make check TESTS="pup-disk host-slirp"
 TESTS  ?=
 
-.PHONY: all run check bench bench-ring bench-vhost bench-work doctor install help setup clean
+.PHONY: all program run check bench bench-ring bench-vhost bench-work doctor install help setup clean
 
 all: $(BUILD)/build.ninja ## build (the program is build/kennel)
 	@ninja -C $(BUILD)
+
+# What running a guest needs: the program, and a kernel of ours if that is to run.
+program: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) kennel $(patsubst $(BUILD)/%,%,$(filter $(BUILD)/guest/%,$(KERNEL)))
 
 $(BUILD)/build.ninja: | setup
 	@meson setup $(BUILD) $(MESONFLAGS)
@@ -22,7 +26,7 @@ $(BUILD)/build.ninja: | setup
 setup: ## install the Debian packages that are missing
 	@scripts/setup
 
-run: all ## build, and start a Debian guest to log in to; Ctrl-A x ends it
+run: program ## build, and start a Debian guest to log in to; Ctrl-A x ends it
 	$(BUILD)/kennel run $(ARGS) $(KERNEL) $(if $(PARAMETERS),-- $(PARAMETERS))
 
 check: all ## build, and run every test (TESTS="NAME ..." for some)
@@ -45,7 +49,7 @@ bench-work: ARGS =
 bench-work: all ## measure compiling, disks and network in a Debian guest, next to QEMU TCG (GUEST=DIR; bench/workload says how to get one)
 	@BUILD=$(BUILD) bench/workload $(GUEST) $(ARGS)
 
-doctor: all ## look at what this host has of what Kennel needs
+doctor: program ## look at what this host has of what Kennel needs
 	@$(BUILD)/kennel doctor
 
 install: all ## install the program, the manual page and libvirtio (DESTDIR and MESONFLAGS=--prefix=... count)
