@@ -245,6 +245,12 @@ static void block_drain(struct virtio_dev *dev)
 	virtio_dev_flush(&blk->dev, 0);
 }
 
+/* There is one queue. */
+static void block_queue_reset(struct virtio_dev *dev, unsigned int queue)
+{
+	block_reset(dev);
+}
+
 static void block_config_get(struct virtio_dev *dev, void *config)
 {
 	struct block_backend *backend = of(dev)->backend;
@@ -271,6 +277,7 @@ static const struct virtio_dev_ops block_ops = {
 	.name = "block",
 	.queue_notify = block_queue_notify,
 	.reset = block_reset,
+	.queue_reset = block_queue_reset,
 	.config_get = block_config_get,
 	.drain = block_drain,
 	.destroy = block_destroy,

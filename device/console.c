@@ -92,6 +92,13 @@ static void console_start(struct virtio_dev *dev)
 	of(dev)->starved = true;
 }
 
+/* Nothing is kept of a buffer; the first ones of a new queue are news to the backend. */
+static void console_queue_reset(struct virtio_dev *dev, unsigned int queue)
+{
+	if (queue == VIRTIO_CONSOLE_QUEUE_IN)
+		of(dev)->starved = true;
+}
+
 static void console_destroy(struct virtio_dev *dev)
 {
 	struct console_device *con = of(dev);
@@ -107,6 +114,7 @@ static const struct virtio_dev_ops console_ops = {
 	.name = "console",
 	.queue_notify = console_queue_notify,
 	.start = console_start,
+	.queue_reset = console_queue_reset,
 	.config_get = console_config_get,
 	.destroy = console_destroy,
 };

@@ -333,6 +333,15 @@ static void net_reset(struct virtio_dev *dev)
 	net->header = VIRTIO_NET_HDR_LEN;
 }
 
+/* A frame that could not be sent is still in the ring, and goes with it. */
+static void net_queue_reset(struct virtio_dev *dev, unsigned int queue)
+{
+	if (queue == TX)
+		of(dev)->blocked = false;
+	else
+		of(dev)->starved = true;
+}
+
 static void net_config_get(struct virtio_dev *dev, void *config)
 {
 	struct net_backend *backend = of(dev)->backend;
@@ -361,6 +370,7 @@ static const struct virtio_dev_ops net_ops = {
 	.features_ok = net_features_ok,
 	.start = net_start,
 	.reset = net_reset,
+	.queue_reset = net_queue_reset,
 	.config_get = net_config_get,
 	.destroy = net_destroy,
 };

@@ -46,6 +46,11 @@ static void rng_queue_notify(struct virtio_dev *dev, unsigned int queue)
 	virtio_dev_flush(dev, 0);
 }
 
+/* Nothing is kept of a buffer. */
+static void rng_queue_reset(struct virtio_dev *dev, unsigned int queue)
+{
+}
+
 static void rng_destroy(struct virtio_dev *dev)
 {
 	struct rng_device *rng = of(dev);
@@ -58,6 +63,7 @@ static void rng_destroy(struct virtio_dev *dev)
 static const struct virtio_dev_ops rng_ops = {
 	.name = "rng",
 	.queue_notify = rng_queue_notify,
+	.queue_reset = rng_queue_reset,
 	.destroy = rng_destroy,
 };
 

@@ -90,6 +90,7 @@ struct virtio_fake {
 			struct virtio_pci host[VIRTIO_FAKE_DEVICES];
 			uint32_t address;	/* the register of configuration mechanism 1 */
 			struct virtio_pci_ports ports;
+			uint32_t messages[VIRTIO_FAKE_DEVICES];	/* that came, as bits */
 			struct virtio_pci_bus guest;
 			struct virtio_pci_device device[VIRTIO_FAKE_DEVICES];
 		} pci;
@@ -97,7 +98,7 @@ struct virtio_fake {
 };
 
 extern const struct fake_bus fake_lguest_dma, fake_lguest_tlv, fake_lguest_page, fake_s390_page;
-extern const struct fake_bus fake_mmio_legacy, fake_mmio, fake_pci_legacy, fake_pci;
+extern const struct fake_bus fake_mmio_legacy, fake_mmio, fake_pci_legacy, fake_pci_msix_legacy, fake_pci, fake_pci_msix;
 
 /* A device stopped: the complain operation of every bus. @opaque: the bed. */
 void fake_complain(void *opaque, const struct virtio_dev *dev, const char *reason);

@@ -155,11 +155,50 @@ static int pci_init(struct virtio_fake *fake)
 	return 0;
 }
 
+/* Messages are stores to an address nobody else has; data is a device's number and a vector. */
+#define MESSAGE_ADDRESS	UINT64_C(0x1fee00000)
+#define MESSAGE_STEP	32u
+#define MEMORY_FIRST	0xe0000000u
+#define MEMORY_STEP	0x10000u
+
+static bool pci_is_legacy(const struct virtio_fake *fake)
+{
+	return fake->bus == &fake_pci_legacy || fake->bus == &fake_pci_msix_legacy;
+}
+
+static bool pci_has_messages(const struct virtio_fake *fake)
+{
+	return fake->bus == &fake_pci_msix || fake->bus == &fake_pci_msix_legacy;
+}
+
+static void pci_send(void *opaque, uint64_t address, uint32_t data)
+{
+	struct virtio_fake *fake = opaque;
+
+	if (address == MESSAGE_ADDRESS && data / MESSAGE_STEP < fake->count)
+		fake->pci.messages[data / MESSAGE_STEP] |= UINT32_C(1) << data % MESSAGE_STEP;
+}
+
+static void memory_write(void *opaque, uint64_t address, uint32_t value)
+{
+	struct virtio_fake *fake = opaque;
+
+	for (unsigned int i = 0; i < fake->count; i++) {
+		struct pci_function *fn = &fake->pci.host[i].pci;
+		int64_t base = pci_function_memory(fn, VIRTIO_PCI_BAR_MSIX);
+
+		if (base >= 0 && address >= (uint64_t)base && address - (uint64_t)base < fn->bar_size[VIRTIO_PCI_BAR_MSIX])
+			pci_bar_write(fn, VIRTIO_PCI_BAR_MSIX, (uint32_t)(address - (uint64_t)base), 4, value);
+	}
+}
+
 static int pci_add(struct virtio_fake *fake, unsigned int index)
 {
 	struct virtio_pci *vp = &fake->pci.host[index];
-	int ret = virtio_pci_init(vp, fake->dev[index], fake->bus == &fake_pci ? VIRTIO_PCI_MODERN : VIRTIO_PCI_TRANSITIONAL, &fake->mem, NULL);
+	int ret = virtio_pci_init(vp, fake->dev[index], pci_is_legacy(fake) ? VIRTIO_PCI_TRANSITIONAL : VIRTIO_PCI_MODERN, &fake->mem, NULL);
 
+	if (!ret && pci_has_messages(fake))
+		ret = virtio_pci_add_msix(vp, pci_send, fake);
 	if (ret < 0)
 		return ret;
 	vp->complain = fake_complain;
@@ -169,14 +208,15 @@ static int pci_add(struct virtio_fake *fake, unsigned int index)
 	/* What firmware does. */
 	for (unsigned int bar = 0; bar < PCI_BARS; bar++)
 		if (vp->pci.bar_size[bar])
-			pci_config_write(&vp->pci, PCI_BAR0 + 4 * bar, 4, PORT_FIRST + PORT_STEP * index + 256 * bar);
+			pci_config_write(&vp->pci, PCI_BAR0 + 4 * bar, 4, vp->pci.memory_bars >> bar & 1 ?
+					 MEMORY_FIRST + MEMORY_STEP * index : PORT_FIRST + PORT_STEP * index + 256 * bar);
 	return 0;
 }
 
 static int pci_boot(struct virtio_fake *fake)
 {
 	virtio_pci_bus_init(&fake->pci.guest, &fake->platform, &fake->pci.ports);
-	fake->pci.guest.prefer_legacy = fake->bus == &fake_pci_legacy;
+	fake->pci.guest.prefer_legacy = pci_is_legacy(fake);
 	return 0;
 }
 
@@ -188,7 +228,27 @@ static int pci_find(struct virtio_fake *fake, unsigned int index)
 		return -VIRTIO_ENOENT;
 	device->vdev.legacy_big_endian = fake->options.big_endian;
 	fake->vdev[index] = &device->vdev;
+	if (pci_has_messages(fake)) {
+		const struct virtio_pci_messages messages = {
+			.write = memory_write, .opaque = fake, .address = MESSAGE_ADDRESS, .data = MESSAGE_STEP * index };
+		int ret = virtio_pci_device_messages(device, &messages);
+
+		return ret < 0 ? ret : 0;
+	}
 	return 0;
+}
+
+static bool deliver_messages(struct virtio_fake *fake, unsigned int index)
+{
+	uint32_t messages = fake->pci.messages[index];
+
+	fake->pci.messages[index] = 0;
+	if (messages & 1)
+		fake_config_changed(fake, fake->vdev[index]);
+	for (unsigned int vector = 1; vector < MESSAGE_STEP; vector++)
+		if (messages >> vector & 1)
+			virtio_pci_device_message(&fake->pci.device[index], vector);
+	return messages;
 }
 
 static bool pci_deliver(struct virtio_fake *fake)
@@ -198,6 +258,7 @@ static bool pci_deliver(struct virtio_fake *fake)
 	for (unsigned int i = 0; i < fake->count; i++) {
 		bool config;
 
+		any |= deliver_messages(fake, i);
 		if (!fake->pci.host[i].pci.asserted)
 			continue;
 		any |= virtio_pci_device_interrupt(&fake->pci.device[i], &config);
@@ -209,6 +270,24 @@ static bool pci_deliver(struct virtio_fake *fake)
 
 const struct fake_bus fake_pci_legacy = {
 	.name = "pci-legacy",
+	.init = pci_init,
+	.add = pci_add,
+	.boot = pci_boot,
+	.find = pci_find,
+	.deliver = pci_deliver,
+};
+
+const struct fake_bus fake_pci_msix_legacy = {
+	.name = "pci-msix-legacy",
+	.init = pci_init,
+	.add = pci_add,
+	.boot = pci_boot,
+	.find = pci_find,
+	.deliver = pci_deliver,
+};
+
+const struct fake_bus fake_pci_msix = {
+	.name = "pci-msix",
 	.init = pci_init,
 	.add = pci_add,
 	.boot = pci_boot,

@@ -118,7 +118,9 @@ static const struct fake_bus *const buses[VIRTIO_FAKE_BUSES] = {
 	[VIRTIO_FAKE_MMIO_LEGACY] = &fake_mmio_legacy,
 	[VIRTIO_FAKE_MMIO] = &fake_mmio,
 	[VIRTIO_FAKE_PCI_LEGACY] = &fake_pci_legacy,
+	[VIRTIO_FAKE_PCI_MSIX_LEGACY] = &fake_pci_msix_legacy,
 	[VIRTIO_FAKE_PCI] = &fake_pci,
+	[VIRTIO_FAKE_PCI_MSIX] = &fake_pci_msix,
 };
 
 /* --- what all buses need -------------------------------------------------------------------------------------------------- */

@@ -40,6 +40,17 @@ int pci_function_add_bar(struct pci_function *fn, unsigned int bar, uint32_t por
 	return 0;
 }
 
+int pci_function_add_memory_bar(struct pci_function *fn, unsigned int bar, uint32_t bytes)
+{
+	if (bar >= PCI_BARS || bytes < 16 || (bytes & (bytes - 1)))
+		return -VIRTIO_EINVAL;
+	fn->bar_size[bar] = bytes;
+	fn->memory_bars |= (uint8_t)(1u << bar);
+	virtio_put32(false, fn->writable + PCI_BAR0 + 4 * (size_t)bar, ~(bytes - 1));
+	fn->writable[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
+	return 0;
+}
+
 int pci_function_add_capability(struct pci_function *fn, uint8_t id, const void *capability, unsigned int len)
 {
 	unsigned int at = fn->free;
@@ -103,10 +114,19 @@ int32_t pci_function_port(const struct pci_function *fn, unsigned int bar)
 {
 	uint32_t base = pci_function_get32(fn, PCI_BAR0 + 4 * bar) & ~PCI_BAR_IO_FLAGS;
 
-	if (!fn->bar_size[bar] || !(pci_function_get16(fn, PCI_COMMAND) & PCI_COMMAND_IO))
+	if (!fn->bar_size[bar] || (fn->memory_bars >> bar & 1) || !(pci_function_get16(fn, PCI_COMMAND) & PCI_COMMAND_IO))
 		return -1;
 	/* A window whose address is still 0 has not been given one. */
 	return base && base <= 0x10000 - fn->bar_size[bar] ? (int32_t)base : -1;
+}
+
+int64_t pci_function_memory(const struct pci_function *fn, unsigned int bar)
+{
+	uint32_t base = pci_function_get32(fn, PCI_BAR0 + 4 * bar);
+
+	if (!(fn->memory_bars >> bar & 1) || !(pci_function_get16(fn, PCI_COMMAND) & PCI_COMMAND_MEMORY))
+		return -1;
+	return base ? (int64_t)base : -1;
 }
 
 /* --- the guest's accesses --------------------------------------------------------------------------------------------- */

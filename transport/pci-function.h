@@ -8,7 +8,7 @@
  *	pci_function_set16(&fn, PCI_SUBSYSTEM_ID, ...), pci_function_add_bar(&fn, 0, 64), pci_function_add_capability(...)
  *
  * The bus then calls pci_config_read(), pci_config_write() and pci_bar_read(), pci_bar_write(), and hears of the interrupt pin and of
- * changed addresses through struct pci_bus_ops. Header type 0, I/O BARs only. Callers hold the I/O lock. No allocation; freestanding.
+ * changed addresses through struct pci_bus_ops. Header type 0; 32-bit BARs. Callers hold the I/O lock. No allocation; freestanding.
  */
 #ifndef KENNEL_TRANSPORT_PCI_FUNCTION_H
 #define KENNEL_TRANSPORT_PCI_FUNCTION_H
@@ -46,7 +46,8 @@ struct pci_function {
 	const struct pci_function_ops *ops;
 	const struct pci_bus_ops *bus;		/* set by the bus, as is the next; NULL before */
 	void *bus_data;
-	uint32_t bar_size[PCI_BARS];		/* ports, a power of two from 4 to 256; 0 = there is no such BAR */
+	uint32_t bar_size[PCI_BARS];		/* ports, a power of two from 4 to 256, or bytes; 0 = there is no such BAR */
+	uint8_t memory_bars;			/* which of them are of memory, as bits */
 	unsigned int free;			/* where the next capability goes */
 	unsigned int last;			/* where the last one's "next" is */
 	bool pin;				/* the function wants an interrupt */
@@ -94,13 +95,22 @@ int pci_function_add_bar(struct pci_function *fn, unsigned int bar, uint32_t por
  */
 int pci_function_add_capability(struct pci_function *fn, uint8_t id, const void *capability, unsigned int len);
 
+/*
+ * Window @bar takes @bytes of memory addresses, a power of two of at least 16, which only a bus that has such can give it. 0, or
+ * -VIRTIO_EINVAL.
+ */
+int pci_function_add_memory_bar(struct pci_function *fn, unsigned int bar, uint32_t bytes);
+
+/* First address of memory window @bar, or -1: there is none, it is not enabled, or it has no address. */
+int64_t pci_function_memory(const struct pci_function *fn, unsigned int bar);
+
 /* Complete: what is there now is what a restart brings back. */
 void pci_function_seal(struct pci_function *fn);
 
 /* Back to what was sealed, and the function's own restart(). The bus hears of it. */
 void pci_function_restart(struct pci_function *fn);
 
-/* First port of window @bar, or -1: there is none, it is not enabled, or its address is no 16-bit port. */
+/* First port of window @bar, or -1: there is none, it is of memory, it is not enabled, or its address is no 16-bit port. */
 int32_t pci_function_port(const struct pci_function *fn, unsigned int bar);
 
 /* The function wants (@level) an interrupt, or does not: status bit and pin follow, as far as the command register allows. */

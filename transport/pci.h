@@ -37,7 +37,20 @@
 
 #define PCI_CAP_ID		0	/* u8 */
 #define PCI_CAP_NEXT		1	/* u8; 0 = the last */
-#define PCI_CAP_VENDOR		0x09	/* an id: specific to the vendor */
+#define PCI_CAP_VENDOR		0x09	/* ids: specific to the vendor */
+#define PCI_CAP_MSIX		0x11	/* message interrupts (6.8.2) */
+
+#define PCI_MSIX_CONTROL	2	/* u16: entries of the table - 1, and: */
+#define PCI_MSIX_MASK		0x4000u	/* no entry sends */
+#define PCI_MSIX_ENABLE		0x8000u	/* messages, and no INTx */
+#define PCI_MSIX_TABLE		4	/* u32: offset in a window, and in bits 0 to 2 which */
+#define PCI_MSIX_PBA		8	/* u32, likewise: a bit for each message that is held back */
+#define PCI_MSIX_BYTES		12
+
+/* An entry of the table: u64 address, u32 data, u32 control. */
+#define PCI_MSIX_ENTRY		16u
+#define PCI_MSIX_ENTRY_DATA	8
+#define PCI_MSIX_ENTRY_CONTROL	12	/* bit 0: masked */
 
 /* Configuration mechanism 1. */
 #define PCI_CONFIG_ADDRESS	0xcf8	/* u32 only: enable, bus << 16, slot << 11, function << 8, register */

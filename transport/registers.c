@@ -16,6 +16,21 @@ const char *virtio_regs_why_not(const struct virtio_dev *dev)
 	return NULL;
 }
 
+void virtio_regs_offer(struct virtio_dev *dev)
+{
+	dev->offered |= VIRTIO_F_NOTIFICATION_DATA;
+	/* A device that cannot forget a queue by itself must not be asked to. */
+	if (dev->ops->queue_reset)
+		dev->offered |= VIRTIO_F_RING_RESET;
+}
+
+/* 4.1.4.3.1, 4.2.2.1: the size is the largest the device takes, and the queue is not enabled. */
+static void reset_queue(struct virtio_regs *regs, unsigned int queue)
+{
+	regs->queue[queue] = (struct virtio_regs_queue){
+		.size = regs->dev->queues[queue].num_max, .align = VIRTIO_REGS_PAGE, .vector = VIRTIO_REGS_NO_VECTOR };
+}
+
 void virtio_regs_reset(struct virtio_regs *regs)
 {
 	struct virtio_dev *dev = regs->dev;
@@ -26,9 +41,9 @@ void virtio_regs_reset(struct virtio_regs *regs)
 	regs->dev = dev;
 	regs->generation = generation;
 	regs->page_size = VIRTIO_REGS_PAGE;
-	/* 4.1.4.3.1, 4.2.2.1: the size is the largest the device takes, and no queue is enabled. */
+	regs->config_vector = VIRTIO_REGS_NO_VECTOR;
 	for (unsigned int i = 0; i < dev->num_queues; i++)
-		regs->queue[i] = (struct virtio_regs_queue){ .size = dev->queues[i].num_max, .align = VIRTIO_REGS_PAGE };
+		reset_queue(regs, i);
 }
 
 /* --- configuration ------------------------------------------------------------------------------------------------------ */
@@ -110,6 +125,13 @@ void virtio_regs_enable(struct virtio_regs *regs)
 		virtio_dev_break(dev, "the driver enabled a queue of impossible size, or outside guest memory (virtio 1.2, 2.7)");
 	else
 		q->enabled = true;
+}
+
+void virtio_regs_reset_queue(struct virtio_regs *regs)
+{
+	/* 2.6.1: when the driver sees that the queue is not enabled any more, the device is done with it. */
+	if (virtio_regs_selected(regs) && !virtio_dev_reset_queue(regs->dev, regs->queue_select))
+		reset_queue(regs, regs->queue_select);
 }
 
 /* --- older drivers ------------------------------------------------------------------------------------------------------ */

@@ -29,6 +29,7 @@ struct virtio_regs_queue {
 	uint32_t pfn;			/* older drivers: of all three in one block, in units of page_size; 0 = none */
 	uint32_t align;			/* older drivers: of the used ring */
 	uint16_t size;
+	uint16_t vector;		/* message interrupts: which one; VIRTIO_REGS_NO_VECTOR = none */
 	bool enabled;			/* 1.x: and the device has taken it over */
 };
 
@@ -42,13 +43,18 @@ struct virtio_regs {
 	uint64_t driver_features;
 	uint32_t page_size;		/* of older drivers */
 	uint32_t queue_select;
+	uint16_t config_vector;		/* as a queue's */
 	struct virtio_regs_queue queue[VIRTIO_REGS_QUEUES];
 };
 
+#define VIRTIO_REGS_NO_VECTOR 0xffffu
 #define VIRTIO_REGS_PAGE 4096u		/* page_size and align, unless the driver says otherwise */
 
 /* Can @dev be described by registers? NULL, or a sentence why not. */
 const char *virtio_regs_why_not(const struct virtio_dev *dev);
+
+/* Have @dev offer what needs the help of its bus too, to drivers of virtio 1.x. */
+void virtio_regs_offer(struct virtio_dev *dev);
 
 /* Reset the device and all that the driver said. The bus lowers its line. */
 void virtio_regs_reset(struct virtio_regs *regs);
@@ -85,6 +91,9 @@ void virtio_regs_set_status(struct virtio_regs *regs, uint8_t status);
 
 /* Enable the selected queue, which has been described. */
 void virtio_regs_enable(struct virtio_regs *regs);
+
+/* Reset the selected queue (virtio 1.2, 2.6.1): it is as after a reset of the device. Nothing without VIRTIO_F_RING_RESET. */
+void virtio_regs_reset_queue(struct virtio_regs *regs);
 
 /* --- older drivers ------------------------------------------------------------------------------------------------------ */
 

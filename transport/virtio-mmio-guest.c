@@ -187,7 +187,9 @@ static void mmio_delete_queue(struct virtio_queue *vq)
 
 static void mmio_notify(struct virtio_queue *vq)
 {
-	out(of(vq->vdev), VIRTIO_MMIO_QUEUE_NOTIFY, (uint32_t)vq->handle);
+	bool data = virtio_device_has(vq->vdev, VIRTIO_F_NOTIFICATION_DATA);
+
+	out(of(vq->vdev), VIRTIO_MMIO_QUEUE_NOTIFY, data ? vq->notify_data : (uint32_t)vq->handle);
 }
 
 static const struct virtio_bus modern_ops = {
@@ -201,6 +203,7 @@ static const struct virtio_bus modern_ops = {
 	.find_queue = modern_find_queue,
 	.delete_queue = mmio_delete_queue,
 	.notify = mmio_notify,
+	.helps = VIRTIO_F_NOTIFICATION_DATA,
 };
 
 static const struct virtio_bus legacy_ops = {

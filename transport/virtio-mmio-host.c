@@ -156,7 +156,15 @@ static void modern_write(struct virtio_mmio *vm, uint32_t offset, uint32_t value
 		virtio_regs_set_features(&vm->regs, value);
 		return;
 	case VIRTIO_MMIO_QUEUE_NOTIFY:
-		virtio_dev_kick(vm->regs.dev, value);
+		/* 4.2.3.3: the queue's number, or with this feature more than that. */
+		if (virtio_dev_has(vm->regs.dev, VIRTIO_F_NOTIFICATION_DATA))
+			virtio_dev_notified(vm->regs.dev, value);
+		else
+			virtio_dev_kick(vm->regs.dev, value);
+		return;
+	case VIRTIO_MMIO_QUEUE_RESET:
+		if (value == 1)
+			virtio_regs_reset_queue(&vm->regs);
 		return;
 	case VIRTIO_MMIO_STATUS:
 		virtio_regs_set_status(&vm->regs, (uint8_t)value);
@@ -266,6 +274,7 @@ int virtio_mmio_init(struct virtio_mmio *vm, struct virtio_dev *dev, uint32_t ve
 	if (why)
 		return -VIRTIO_EINVAL;
 	virtio_zero(vm, sizeof(*vm));
+	virtio_regs_offer(dev);
 	vm->regs.dev = dev;
 	vm->version = version;
 	vm->irq = irq;

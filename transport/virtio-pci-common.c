@@ -23,6 +23,8 @@ static const uint8_t widths[VIRTIO_PCI_COMMON_LEN] = {
 	[VIRTIO_PCI_QUEUE_DRIVER + 4] = 4,
 	[VIRTIO_PCI_QUEUE_DEVICE] = 4,
 	[VIRTIO_PCI_QUEUE_DEVICE + 4] = 4,
+	[VIRTIO_PCI_QUEUE_NOTIFY_DATA] = 2,
+	[VIRTIO_PCI_QUEUE_RESET] = 2,
 };
 
 /* The address of the selected queue that the register at @offset belongs to. */
@@ -44,11 +46,15 @@ static uint32_t queue_read(struct virtio_pci *vp, uint32_t offset)
 	case VIRTIO_PCI_QUEUE_SIZE:
 		return q->size;
 	case VIRTIO_PCI_QUEUE_VECTOR:
-		return VIRTIO_PCI_NO_VECTOR;
+		return q->vector;
 	case VIRTIO_PCI_QUEUE_ENABLE:
 		return q->enabled;
 	case VIRTIO_PCI_QUEUE_NOTIFY_OFF:
 		return vp->regs.queue_select;
+	case VIRTIO_PCI_QUEUE_NOTIFY_DATA:
+	case VIRTIO_PCI_QUEUE_RESET:
+		/* A reset is complete before the driver can look. */
+		return 0;
 	default:
 		return (uint32_t)(*address_at(q, offset) >> (offset & 4 ? 32 : 0));
 	}
@@ -68,7 +74,7 @@ uint32_t virtio_pci_common_read(struct virtio_pci *vp, uint32_t offset, unsigned
 	case VIRTIO_PCI_DRIVER_FEATURE:
 		return virtio_regs_half(vp->regs.driver_features, vp->regs.driver_feature_select);
 	case VIRTIO_PCI_CONFIG_VECTOR:
-		return VIRTIO_PCI_NO_VECTOR;
+		return vp->regs.config_vector;
 	case VIRTIO_PCI_NUM_QUEUES:
 		return vp->regs.dev->num_queues;
 	case VIRTIO_PCI_STATUS:
@@ -88,8 +94,13 @@ static void queue_write(struct virtio_pci *vp, uint32_t offset, uint32_t value)
 {
 	struct virtio_regs_queue *q = virtio_regs_selected(&vp->regs);
 
-	if (!q || q->enabled)
+	if (!q)
 		return;
+	if (q->enabled) {
+		if (offset == VIRTIO_PCI_QUEUE_RESET && value == 1)
+			virtio_regs_reset_queue(&vp->regs);
+		return;
+	}
 	switch (offset) {
 	case VIRTIO_PCI_QUEUE_SIZE:
 		q->size = (uint16_t)value;
@@ -100,7 +111,11 @@ static void queue_write(struct virtio_pci *vp, uint32_t offset, uint32_t value)
 			virtio_regs_enable(&vp->regs);
 		break;
 	case VIRTIO_PCI_QUEUE_VECTOR:
+		q->vector = virtio_pci_vector(vp, value);
+		break;
 	case VIRTIO_PCI_QUEUE_NOTIFY_OFF:
+	case VIRTIO_PCI_QUEUE_NOTIFY_DATA:
+	case VIRTIO_PCI_QUEUE_RESET:
 		break;
 	default:
 		virtio_regs_set_half(address_at(q, offset), offset & 4, value);
@@ -127,8 +142,10 @@ void virtio_pci_common_write(struct virtio_pci *vp, uint32_t offset, unsigned in
 	case VIRTIO_PCI_QUEUE_SELECT:
 		vp->regs.queue_select = (uint16_t)value;
 		break;
-	case VIRTIO_PCI_DEVICE_FEATURE:
 	case VIRTIO_PCI_CONFIG_VECTOR:
+		vp->regs.config_vector = virtio_pci_vector(vp, value);
+		break;
+	case VIRTIO_PCI_DEVICE_FEATURE:
 	case VIRTIO_PCI_NUM_QUEUES:
 	case VIRTIO_PCI_GENERATION:
 		break;

@@ -116,6 +116,15 @@ static uint64_t modern_get_features(struct virtio_device *vdev)
 	return features;
 }
 
+/* 4.1.5.1.2: tell @port which vector, if there are such. 0, or -VIRTIO_ENOSPC: the device has none to spare. */
+static int set_vector(const struct virtio_pci_device *dev, unsigned int port, unsigned int vector)
+{
+	if (!dev->vectors)
+		return 0;
+	out(dev, port, 2, vector);
+	return in(dev, port, 2) == vector ? 0 : -VIRTIO_ENOSPC;
+}
+
 static int modern_finalize_features(struct virtio_device *vdev)
 {
 	struct virtio_pci_device *dev = of(vdev);
@@ -127,7 +136,7 @@ static int modern_finalize_features(struct virtio_device *vdev)
 		out(dev, dev->common + VIRTIO_PCI_DRIVER_FEATURE_SELECT, 4, i);
 		out(dev, dev->common + VIRTIO_PCI_DRIVER_FEATURE, 4, (uint32_t)(vdev->features >> 32 * i));
 	}
-	return 0;
+	return set_vector(dev, dev->common + VIRTIO_PCI_CONFIG_VECTOR, 0);
 }
 
 static uint64_t legacy_get_features(struct virtio_device *vdev)
@@ -138,7 +147,7 @@ static uint64_t legacy_get_features(struct virtio_device *vdev)
 static int legacy_finalize_features(struct virtio_device *vdev)
 {
 	out(of(vdev), of(vdev)->common + VIRTIO_PCI_LEGACY_DRIVER_FEATURES, 4, (uint32_t)vdev->features);
-	return 0;
+	return set_vector(of(vdev), of(vdev)->common + VIRTIO_PCI_LEGACY_CONFIG_VECTOR, 0);
 }
 
 /* --- queues ----------------------------------------------------------------------------------------------------------- */
@@ -161,6 +170,11 @@ static int modern_find_queue(struct virtio_device *vdev, unsigned int index, str
 	ret = guest_ring_create(vdev, index, num, ring, vq);
 	if (ret < 0)
 		return ret;
+	ret = set_vector(dev, dev->common + VIRTIO_PCI_QUEUE_VECTOR, index + 1);
+	if (ret < 0) {
+		guest_ring_destroy(*vq, ring);
+		return ret;
+	}
 	out(dev, dev->common + VIRTIO_PCI_QUEUE_SIZE, 2, num);
 	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DESC, ring->address);
 	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DRIVER, ring->driver);
@@ -181,6 +195,11 @@ static int legacy_find_queue(struct virtio_device *vdev, unsigned int index, str
 	ret = guest_ring_create(vdev, index, in(dev, dev->common + VIRTIO_PCI_LEGACY_QUEUE_SIZE, 2), ring, vq);
 	if (ret < 0)
 		return ret;
+	ret = set_vector(dev, dev->common + VIRTIO_PCI_LEGACY_QUEUE_VECTOR, index + 1);
+	if (ret < 0) {
+		guest_ring_destroy(*vq, ring);
+		return ret;
+	}
 	(*vq)->handle = dev->common + VIRTIO_PCI_LEGACY_QUEUE_NOTIFY;
 	out(dev, dev->common + VIRTIO_PCI_LEGACY_QUEUE_PFN, 4, (uint32_t)(ring->address / VIRTIO_PCI_LEGACY_PAGE));
 	return 0;
@@ -205,6 +224,15 @@ static void pci_notify(struct virtio_queue *vq)
 	out(of(vq->vdev), (unsigned int)vq->handle, 2, vq->index);
 }
 
+/* 4.1.5.2: the feature makes the register twice as wide. */
+static void modern_notify(struct virtio_queue *vq)
+{
+	if (virtio_device_has(vq->vdev, VIRTIO_F_NOTIFICATION_DATA))
+		out(of(vq->vdev), (unsigned int)vq->handle, 4, vq->notify_data);
+	else
+		pci_notify(vq);
+}
+
 static const struct virtio_bus modern_ops = {
 	.get_features = modern_get_features,
 	.finalize_features = modern_finalize_features,
@@ -215,7 +243,8 @@ static const struct virtio_bus modern_ops = {
 	.reset = pci_reset,
 	.find_queue = modern_find_queue,
 	.delete_queue = pci_delete_queue,
-	.notify = pci_notify,
+	.notify = modern_notify,
+	.helps = VIRTIO_F_NOTIFICATION_DATA,
 };
 
 static const struct virtio_bus legacy_ops = {
@@ -297,16 +326,24 @@ static void take_capability(struct virtio_pci_device *dev, unsigned int cap)
 	}
 }
 
+#define CAPABILITIES 48u		/* that a list can have at most, whatever it says of itself */
+
+/* The capability behind the one at @at (0: the first); 0: there are no more, or *@left are exhausted. */
+static unsigned int next_capability(const struct virtio_pci_device *dev, unsigned int at, unsigned int *left)
+{
+	if (!at && !(config(dev, PCI_STATUS, 2) & PCI_STATUS_CAPABILITIES))
+		return 0;
+	at = config(dev, at ? at + PCI_CAP_NEXT : PCI_CAPABILITIES, 1) & ~3u;
+	return at >= PCI_HEADER_END && *left && (*left)-- ? at : 0;
+}
+
 static bool find_modern(struct virtio_pci_device *dev)
 {
-	unsigned int at = config(dev, PCI_STATUS, 2) & PCI_STATUS_CAPABILITIES ? config(dev, PCI_CAPABILITIES, 1) & ~3u : 0;
+	unsigned int left = CAPABILITIES, at = 0;
 
-	/* A list of at most 48 entries, whatever it says of itself. */
-	for (unsigned int i = 0; at >= PCI_HEADER_END && i < 48; i++) {
+	while ((at = next_capability(dev, at, &left)))
 		if (config(dev, at + PCI_CAP_ID, 1) == PCI_CAP_VENDOR)
 			take_capability(dev, at);
-		at = config(dev, at + PCI_CAP_NEXT, 1) & ~3u;
-	}
 	dev->vdev.bus = &modern_ops;
 	return dev->common && dev->notify && dev->isr;
 }
@@ -378,4 +415,48 @@ bool virtio_pci_device_interrupt(struct virtio_pci_device *device, bool *config_
 	if (isr & VIRTIO_PCI_ISR_QUEUE)
 		virtio_device_interrupt(&device->vdev);
 	return isr;
+}
+
+/* --- message interrupts ------------------------------------------------------------------------------------------------ */
+
+int virtio_pci_device_messages(struct virtio_pci_device *device, const struct virtio_pci_messages *messages)
+{
+	unsigned int at = 0, count, slot = device->slot, left = CAPABILITIES;
+	uint32_t where, bar;
+	uint64_t table;
+
+	do
+		at = next_capability(device, at, &left);
+	while (at && config(device, at + PCI_CAP_ID, 1) != PCI_CAP_MSIX);
+	if (!at)
+		return -VIRTIO_EOPNOTSUPP;
+	where = config(device, at + PCI_MSIX_TABLE, 4);
+	bar = (where & 7) < PCI_BARS ? config(device, PCI_BAR0 + 4 * (where & 7), 4) : PCI_BAR_IO;
+	if ((bar & PCI_BAR_IO) || !(bar & ~15u))
+		return -VIRTIO_EOPNOTSUPP;
+	table = (uint64_t)(bar & ~15u) + (where & ~7u);
+	count = (config(device, at + PCI_MSIX_CONTROL, 2) & 0x7ff) + 1;
+	if (count > VIRTIO_DRIVER_QUEUES + 1)
+		count = VIRTIO_DRIVER_QUEUES + 1;
+	virtio_pci_config_out(device->bus, slot, PCI_COMMAND, 2, config(device, PCI_COMMAND, 2) | PCI_COMMAND_MEMORY);
+	for (unsigned int i = 0; i < count; i++, table += PCI_MSIX_ENTRY) {
+		messages->write(messages->opaque, table, (uint32_t)messages->address);
+		messages->write(messages->opaque, table + 4, (uint32_t)(messages->address >> 32));
+		messages->write(messages->opaque, table + PCI_MSIX_ENTRY_DATA, messages->data + i);
+		messages->write(messages->opaque, table + PCI_MSIX_ENTRY_CONTROL, 0);
+	}
+	virtio_pci_config_out(device->bus, slot, at + PCI_MSIX_CONTROL, 2, PCI_MSIX_ENABLE);
+	device->vectors = count;
+	if (device->legacy) {
+		device->config = device->common + VIRTIO_PCI_LEGACY_MSIX_CONFIG;
+		device->config_len -= VIRTIO_PCI_LEGACY_MSIX_CONFIG - VIRTIO_PCI_LEGACY_CONFIG;
+	}
+	return (int)count;
+}
+
+bool virtio_pci_device_message(struct virtio_pci_device *device, unsigned int vector)
+{
+	struct virtio_queue *vq = vector && vector <= VIRTIO_DRIVER_QUEUES ? device->vdev.queues[vector - 1] : NULL;
+
+	return vq && virtio_queue_interrupt(vq);
 }

@@ -43,6 +43,7 @@ struct virtio_pci_device {
 	uint16_t common, notify, isr, config;
 	uint32_t config_len;
 	uint32_t notify_step;
+	unsigned int vectors;		/* message interrupts in use; 0 = INTx */
 	struct guest_ring ring[VIRTIO_DRIVER_QUEUES];
 };
 
@@ -57,6 +58,26 @@ bool virtio_pci_bus_next(struct virtio_pci_bus *bus, struct virtio_pci_device *d
  * whether its configuration or status has changed.
  */
 bool virtio_pci_device_interrupt(struct virtio_pci_device *device, bool *config);
+
+/*
+ * Message interrupts instead of the line, where machine and device have such: vector 0 for the configuration, vector n + 1 for queue n.
+ * The message of vector v is a store of @data + v to @address; @write stores a word to device memory.
+ */
+struct virtio_pci_messages {
+	void (*write)(void *opaque, uint64_t address, uint32_t value);
+	void *opaque;
+	uint64_t address;
+	uint32_t data;
+};
+
+/*
+ * Use messages, before a driver probes the device. How many vectors there are now, of which at most 9 are used; -VIRTIO_EOPNOTSUPP: the
+ * device has no messages, or firmware gave it no memory window.
+ */
+int virtio_pci_device_messages(struct virtio_pci_device *device, const struct virtio_pci_messages *messages);
+
+/* The message of @vector came. True: its queue had something. For vector 0 the caller looks at the configuration. */
+bool virtio_pci_device_message(struct virtio_pci_device *device, unsigned int vector);
 
 /* Configuration space of @slot, function 0: @size 1, 2 or 4 bytes at @at. All ones where nothing is. */
 uint32_t virtio_pci_config_in(const struct virtio_pci_bus *bus, unsigned int slot, unsigned int at, unsigned int size);

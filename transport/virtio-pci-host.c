@@ -25,7 +25,13 @@ static void signal(struct virtio_pci *vp, uint8_t why)
 
 static void pci_interrupt(struct virtio_dev *dev, unsigned int queue)
 {
-	signal(dev->transport_data, VIRTIO_ISR_QUEUE);
+	struct virtio_pci *vp = dev->transport_data;
+
+	/* 4.1.5.1.3: with messages, the queue's own; ISR is for INTx. */
+	if (virtio_pci_msix_enabled(vp))
+		virtio_pci_message(vp, vp->regs.queue[queue].vector);
+	else
+		signal(vp, VIRTIO_ISR_QUEUE);
 }
 
 static void pci_config_changed(struct virtio_dev *dev)
@@ -34,7 +40,11 @@ static void pci_config_changed(struct virtio_dev *dev)
 
 	/* 4.1.4.3.1: the generation changes before a driver can see a mixture of old and new. */
 	vp->regs.generation++;
-	if (dev->status & VIRTIO_STATUS_DRIVER_OK)
+	if (!(dev->status & VIRTIO_STATUS_DRIVER_OK))
+		return;
+	if (virtio_pci_msix_enabled(vp))
+		virtio_pci_message(vp, vp->regs.config_vector);
+	else
 		signal(vp, VIRTIO_ISR_CONFIG);
 }
 
@@ -91,6 +101,12 @@ static void modern_write(struct virtio_pci *vp, uint32_t offset, unsigned int si
 		virtio_pci_common_write(vp, offset - VIRTIO_PCI_AT_COMMON, size, value);
 }
 
+/* Where the device's configuration begins in the legacy window. */
+static uint32_t legacy_config(const struct virtio_pci *vp)
+{
+	return virtio_pci_msix_enabled(vp) ? VIRTIO_PCI_LEGACY_MSIX_CONFIG : VIRTIO_PCI_LEGACY_CONFIG;
+}
+
 static uint32_t bar_read(struct pci_function *fn, unsigned int bar, uint32_t offset, unsigned int size)
 {
 	struct virtio_pci *vp = of(fn);
@@ -99,8 +115,10 @@ static uint32_t bar_read(struct pci_function *fn, unsigned int bar, uint32_t off
 		return modern_read(vp, offset, size);
 	if (bar == VIRTIO_PCI_BAR_CONFIG)
 		return virtio_regs_config_read(&vp->regs, offset, size);
-	if (offset >= VIRTIO_PCI_LEGACY_CONFIG)
-		return virtio_regs_config_read(&vp->regs, offset - VIRTIO_PCI_LEGACY_CONFIG, size);
+	if (bar == VIRTIO_PCI_BAR_MSIX)
+		return virtio_pci_msix_read(vp, offset, size);
+	if (offset >= legacy_config(vp))
+		return virtio_regs_config_read(&vp->regs, offset - legacy_config(vp), size);
 	return virtio_pci_legacy_read(vp, offset, size);
 }
 
@@ -112,8 +130,10 @@ static void bar_write(struct pci_function *fn, unsigned int bar, uint32_t offset
 		modern_write(vp, offset, size, value);
 	else if (bar == VIRTIO_PCI_BAR_CONFIG)
 		virtio_regs_config_write(&vp->regs, offset, size, value);
-	else if (offset >= VIRTIO_PCI_LEGACY_CONFIG)
-		virtio_regs_config_write(&vp->regs, offset - VIRTIO_PCI_LEGACY_CONFIG, size, value);
+	else if (bar == VIRTIO_PCI_BAR_MSIX)
+		virtio_pci_msix_write(vp, offset, size, value);
+	else if (offset >= legacy_config(vp))
+		virtio_regs_config_write(&vp->regs, offset - legacy_config(vp), size, value);
 	else
 		virtio_pci_legacy_write(vp, offset, size, value);
 	/* What was written may have been a reset. */
@@ -159,6 +179,8 @@ static void config_written(struct pci_function *fn, unsigned int at, unsigned in
 	struct virtio_pci *vp = of(fn);
 	struct access a;
 
+	if (vp->msix && at < (unsigned int)vp->msix + PCI_MSIX_BYTES && at + size > vp->msix)
+		virtio_pci_msix_settle(vp);
 	if (get_access(vp, at, size, &a))
 		pci_bar_write(fn, a.bar, a.offset, a.size, pci_function_get32(fn, vp->access + VIRTIO_PCI_CAP_DATA));
 }
@@ -174,6 +196,7 @@ static void master_off(struct pci_function *fn)
 
 static void restart(struct pci_function *fn)
 {
+	virtio_pci_msix_restart(of(fn));
 	reset(of(fn));
 }
 
@@ -219,7 +242,7 @@ static const char *why_not(const struct virtio_dev *dev, const struct virtio_mem
 		return why;
 	if (!mem)
 		return "a device needs guest memory";
-	return dev->config_len > 256 - VIRTIO_PCI_LEGACY_CONFIG ? "the configuration of a device on PCI has at most 236 bytes here" : NULL;
+	return dev->config_len > 256 - VIRTIO_PCI_LEGACY_MSIX_CONFIG ? "the configuration of a device on PCI has at most 232 bytes here" : NULL;
 }
 
 /* Add a capability; @extra is the multiplier of NOTIFY. Returns its offset. */
@@ -235,7 +258,7 @@ static unsigned int add_capability(struct virtio_pci *vp, uint8_t type, uint8_t 
 	virtio_put32(false, cap + VIRTIO_PCI_CAP_OFFSET, offset);
 	virtio_put32(false, cap + VIRTIO_PCI_CAP_LENGTH, length);
 	virtio_put32(false, cap + VIRTIO_PCI_CAP_MULTIPLIER, extra);
-	/* There is room for all five: 88 bytes of 192. */
+	/* There is room for all five, and MSI-X: 100 bytes of 192. */
 	return (unsigned int)pci_function_add_capability(&vp->pci, PCI_CAP_VENDOR, cap, len);
 }
 
@@ -288,6 +311,7 @@ int virtio_pci_init(struct virtio_pci *vp, struct virtio_dev *dev, enum virtio_p
 	if (why)
 		return -VIRTIO_EINVAL;
 	virtio_zero(vp, sizeof(*vp));
+	virtio_regs_offer(dev);
 	vp->regs.dev = dev;
 	vp->transitional = kind == VIRTIO_PCI_TRANSITIONAL && kind_of(dev->id)->transitional;
 	add_ids(vp, kind_of(dev->id));

@@ -8,7 +8,7 @@
  *	put &vp.pci on the machine's bus (pci-function.h), which from then on reaches everything else
  *
  * All structures lie in I/O BARs, the modern ones too: a port access is a call in our translator, an access to device memory would be
- * a fault. The interrupt is INTx: level-triggered, acknowledged by reading ISR. Callers hold the I/O lock. No allocation; freestanding.
+ * a fault. The interrupt is INTx: level-triggered, acknowledged by reading ISR; or messages (MSI-X), where the machine wants. Callers hold the I/O lock. No allocation; freestanding.
  */
 #ifndef KENNEL_TRANSPORT_VIRTIO_PCI_HOST_H
 #define KENNEL_TRANSPORT_VIRTIO_PCI_HOST_H
@@ -26,6 +26,7 @@ enum virtio_pci_kind {
 enum {
 	VIRTIO_PCI_BAR_LEGACY = 0,	/* transitional devices only */
 	VIRTIO_PCI_BAR_MODERN = 1,	/* COMMON, ISR and NOTIFY, at the offsets below */
+	VIRTIO_PCI_BAR_MSIX = 3,	/* memory; after virtio_pci_add_msix() */
 	VIRTIO_PCI_BAR_CONFIG = 2,	/* DEVICE; only of devices that have a configuration */
 	VIRTIO_PCI_AT_COMMON = 0,
 	VIRTIO_PCI_AT_ISR = 64,
@@ -39,6 +40,14 @@ struct virtio_pci {
 	bool transitional;
 	uint8_t access;			/* offset of the PCI_CFG capability in the configuration space */
 
+	/* Message interrupts, after virtio_pci_add_msix(). */
+	uint8_t msix;			/* offset of their capability; 0 = there are none */
+	unsigned int vectors;
+	uint64_t held;			/* messages that are masked, as bits: the PBA */
+	uint8_t table[(VIRTIO_REGS_QUEUES + 1) * PCI_MSIX_ENTRY];
+	void (*send)(void *opaque, uint64_t address, uint32_t data);
+	void *send_opaque;
+
 	/* A device stopped because its driver broke the contract; once per reset. Set after virtio_pci_init(); may be NULL. */
 	void (*complain)(void *opaque, const struct virtio_dev *dev, const char *reason);
 	void *opaque;
@@ -50,5 +59,12 @@ struct virtio_pci {
  */
 int virtio_pci_init(struct virtio_pci *vp, struct virtio_dev *dev, enum virtio_pci_kind kind, const struct virtio_mem *mem,
 		    const char **reason);
+
+/*
+ * Have message interrupts too: for machines that have such, and memory windows on their bus. One vector for each queue, and one for the
+ * configuration. @send(@opaque, address, data) stores the message. After virtio_pci_init(), before the function is on its bus. 0, or
+ * -VIRTIO_EINVAL.
+ */
+int virtio_pci_add_msix(struct virtio_pci *vp, void (*send)(void *opaque, uint64_t address, uint32_t data), void *opaque);
 
 #endif

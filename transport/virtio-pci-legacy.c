@@ -3,7 +3,7 @@
 #include "transport/virtio-pci-internal.h"
 
 /* Width of the register that begins at each offset. */
-static const uint8_t widths[VIRTIO_PCI_LEGACY_CONFIG] = {
+static const uint8_t widths[VIRTIO_PCI_LEGACY_MSIX_CONFIG] = {
 	[VIRTIO_PCI_LEGACY_DEVICE_FEATURES] = 4,
 	[VIRTIO_PCI_LEGACY_DRIVER_FEATURES] = 4,
 	[VIRTIO_PCI_LEGACY_QUEUE_PFN] = 4,
@@ -12,6 +12,8 @@ static const uint8_t widths[VIRTIO_PCI_LEGACY_CONFIG] = {
 	[VIRTIO_PCI_LEGACY_QUEUE_NOTIFY] = 2,
 	[VIRTIO_PCI_LEGACY_STATUS] = 1,
 	[VIRTIO_PCI_LEGACY_ISR] = 1,
+	[VIRTIO_PCI_LEGACY_CONFIG_VECTOR] = 2,
+	[VIRTIO_PCI_LEGACY_QUEUE_VECTOR] = 2,
 };
 
 uint32_t virtio_pci_legacy_read(struct virtio_pci *vp, uint32_t offset, unsigned int size)
@@ -35,6 +37,10 @@ uint32_t virtio_pci_legacy_read(struct virtio_pci *vp, uint32_t offset, unsigned
 		return vp->regs.dev->status;
 	case VIRTIO_PCI_LEGACY_ISR:
 		return virtio_pci_read_isr(vp);
+	case VIRTIO_PCI_LEGACY_CONFIG_VECTOR:
+		return vp->regs.config_vector;
+	case VIRTIO_PCI_LEGACY_QUEUE_VECTOR:
+		return q ? q->vector : VIRTIO_PCI_NO_VECTOR;
 	default:
 		return 0;
 	}
@@ -42,6 +48,8 @@ uint32_t virtio_pci_legacy_read(struct virtio_pci *vp, uint32_t offset, unsigned
 
 void virtio_pci_legacy_write(struct virtio_pci *vp, uint32_t offset, unsigned int size, uint32_t value)
 {
+	struct virtio_regs_queue *q = virtio_regs_selected(&vp->regs);
+
 	if (widths[offset] != size)
 		return;
 	switch (offset) {
@@ -59,6 +67,13 @@ void virtio_pci_legacy_write(struct virtio_pci *vp, uint32_t offset, unsigned in
 		break;
 	case VIRTIO_PCI_LEGACY_STATUS:
 		virtio_regs_legacy_set_status(&vp->regs, (uint8_t)value);
+		break;
+	case VIRTIO_PCI_LEGACY_CONFIG_VECTOR:
+		vp->regs.config_vector = virtio_pci_vector(vp, value);
+		break;
+	case VIRTIO_PCI_LEGACY_QUEUE_VECTOR:
+		if (q)
+			q->vector = virtio_pci_vector(vp, value);
 		break;
 	default:
 		break;

@@ -53,11 +53,13 @@
 #define VIRTIO_PCI_QUEUE_DESC		32	/* u64, as two u32 */
 #define VIRTIO_PCI_QUEUE_DRIVER		40	/* u64: the available ring */
 #define VIRTIO_PCI_QUEUE_DEVICE		48	/* u64: the used ring */
-#define VIRTIO_PCI_COMMON_LEN		56
+#define VIRTIO_PCI_QUEUE_NOTIFY_DATA	56	/* u16, read-only: of a feature that we do not offer */
+#define VIRTIO_PCI_QUEUE_RESET		58	/* u16: 1 resets the queue */
+#define VIRTIO_PCI_COMMON_LEN		60
 
 #define VIRTIO_PCI_NO_VECTOR		0xffffu	/* a vector that is not there */
 
-/* Legacy window, without MSI-X (4.1.4.10). */
+/* Legacy window (4.1.4.10). While MSI-X is enabled, two vectors lie in front of the device's configuration. */
 #define VIRTIO_PCI_LEGACY_DEVICE_FEATURES 0	/* u32, read-only */
 #define VIRTIO_PCI_LEGACY_DRIVER_FEATURES 4	/* u32 */
 #define VIRTIO_PCI_LEGACY_QUEUE_PFN	8	/* u32: address / 4096; 0 = none */
@@ -66,7 +68,10 @@
 #define VIRTIO_PCI_LEGACY_QUEUE_NOTIFY	16	/* u16 */
 #define VIRTIO_PCI_LEGACY_STATUS	18	/* u8 */
 #define VIRTIO_PCI_LEGACY_ISR		19	/* u8 */
-#define VIRTIO_PCI_LEGACY_CONFIG	20	/* the device's own */
+#define VIRTIO_PCI_LEGACY_CONFIG	20	/* the device's own, or with MSI-X: */
+#define VIRTIO_PCI_LEGACY_CONFIG_VECTOR	20	/* u16 */
+#define VIRTIO_PCI_LEGACY_QUEUE_VECTOR	22	/* u16 */
+#define VIRTIO_PCI_LEGACY_MSIX_CONFIG	24	/* the device's own */
 #define VIRTIO_PCI_LEGACY_PAGE		4096u	/* unit of QUEUE_PFN, and alignment of the used ring */
 
 /* ISR status (4.1.4.5): why INTx is asserted. Reading it acknowledges. */

@@ -32,7 +32,9 @@ enum virtio_fake_bus {
 	VIRTIO_FAKE_MMIO_LEGACY,
 	VIRTIO_FAKE_MMIO,
 	VIRTIO_FAKE_PCI_LEGACY,		/* a transitional device, driven as before virtio 1.0 */
+	VIRTIO_FAKE_PCI_MSIX_LEGACY,	/* the same two with message interrupts */
 	VIRTIO_FAKE_PCI,
+	VIRTIO_FAKE_PCI_MSIX,
 	VIRTIO_FAKE_BUSES
 };
 

@@ -138,7 +138,8 @@ static bool has_features(void)
 
 static bool modern(void)
 {
-	return f.options.bus == VIRTIO_FAKE_DIRECT || f.options.bus == VIRTIO_FAKE_MMIO || f.options.bus == VIRTIO_FAKE_PCI;
+	return f.options.bus == VIRTIO_FAKE_DIRECT || f.options.bus == VIRTIO_FAKE_MMIO || f.options.bus == VIRTIO_FAKE_PCI ||
+	       f.options.bus == VIRTIO_FAKE_PCI_MSIX;
 }
 
 /* Both ends agree on what was agreed, and it is what this bed is about. */
@@ -477,7 +478,7 @@ static void broken_ring(void **state)
 	assert_non_null(strstr(reason, "outside guest memory"));
 	assert_ptr_equal(dev, f.dev[RNG]);
 	assert_null(virtio_fake_broken(f.fake, NULL));
-	if (modern() || f.options.bus == VIRTIO_FAKE_MMIO_LEGACY || f.options.bus == VIRTIO_FAKE_PCI_LEGACY)
+	if (modern() || f.options.bus >= VIRTIO_FAKE_MMIO_LEGACY)
 		assert_int_equal(vdev->bus->get_status(vdev) & VIRTIO_STATUS_NEEDS_RESET, VIRTIO_STATUS_NEEDS_RESET);
 	f.console.be.input(f.console.be.opaque, "y", 1);
 	virtio_fake_deliver(f.fake);

@@ -356,6 +356,84 @@ static void queue_taken_away(void **state)
 	assert_int_equal(virtio_block_read(blk, 0, data, 512), 0);
 }
 
+/* clause 2.6.1, 4.2.2.1: one queue is reset, in the middle of a request, and set up again, while the device goes on. */
+static void queue_reset(void **state)
+{
+	struct virtio_block *blk = alloc(NULL, sizeof(*blk), 16);
+	uint8_t *data = alloc(NULL, 512, 16);
+	struct virtio_iov piece = { data, 512 };
+	struct virtio_dev *dev = m.vm.regs.dev;
+	uint64_t offered = dev->offered, ring;
+
+	assert_int_equal(offered & VIRTIO_DEV_BUS_FEATURES, VIRTIO_DEV_BUS_FEATURES);
+	assert_int_equal(virtio_mmio_probe(&m.device, &m.platform, &m.access, WINDOW, VIRTIO_MMIO_WINDOW, false), 0);
+	/* Not negotiated: nothing happens. */
+	assert_int_equal(virtio_block_probe(blk, &m.device.vdev), 0);
+	out(VIRTIO_MMIO_QUEUE_SEL, 0);
+	out(VIRTIO_MMIO_QUEUE_RESET, 1);
+	assert_int_equal(in(VIRTIO_MMIO_QUEUE_READY), 1);
+	virtio_block_remove(blk);
+
+	memset(blk, 0, sizeof(*blk));
+	blk->vdev = &m.device.vdev;
+	assert_int_equal(virtio_device_setup(blk->vdev, VIRTIO_F_RING_RESET), 0);
+	assert_true(virtio_device_has(blk->vdev, VIRTIO_F_RING_RESET));
+	assert_int_equal(virtio_device_queue(blk->vdev, 0, NULL, NULL, &blk->queue), 0);
+	virtio_device_ready(blk->vdev);
+	blk->seg_max = 1;
+	disk.hold = true;
+	assert_int_equal(virtio_block_submit(blk, &blk->own, VIRTIO_BLOCK_T_IN, 0, &piece, 1), 0);
+	virtio_sync(blk->queue);
+	assert_int_equal(disk.held_count, 1);
+	out(VIRTIO_MMIO_QUEUE_SEL, 7);
+	out(VIRTIO_MMIO_QUEUE_RESET, 1);
+	out(VIRTIO_MMIO_QUEUE_SEL, 0);
+	out(VIRTIO_MMIO_QUEUE_RESET, 0);
+	assert_int_equal(in(VIRTIO_MMIO_QUEUE_READY), 1);
+	out(VIRTIO_MMIO_QUEUE_RESET, 1);
+	assert_int_equal(in(VIRTIO_MMIO_QUEUE_RESET), 0);
+	assert_int_equal(in(VIRTIO_MMIO_QUEUE_READY), 0);
+	/* What was under way has ended, and nothing was said of it in the ring. */
+	assert_int_equal(disk.held_count, 0);
+	assert_int_equal(dev->queues[0].num, 0);
+	assert_false(m.line);
+	assert_true(dev->live);
+	ring = m.device.ring[0].address;
+	memset(m.memory + ring, 0, m.device.ring[0].size);
+	disk.hold = false;
+	describe(0, 16, 0x80000);
+	out(VIRTIO_MMIO_QUEUE_READY, 1);
+	assert_int_equal(in(VIRTIO_MMIO_QUEUE_READY), 1);
+	assert_int_equal(dev->queues[0].num, 16);
+	assert_null(m.complaint);
+	m.device.vdev.bus->reset(blk->vdev);
+}
+
+/* clause 2.9, 4.2.3.3: what a kick says besides the queue's number is not mistaken for one. */
+static void notification_data(void **state)
+{
+	begin(VIRTIO_F_VERSION_1 | VIRTIO_F_NOTIFICATION_DATA);
+	describe(1, 16, 0x10000);
+	out(VIRTIO_MMIO_QUEUE_READY, 1);
+	out(VIRTIO_MMIO_STATUS, 15);
+	virtio_put64(false, m.memory + 0x10000, 0x8000);
+	virtio_put32(false, m.memory + 0x10008, 2);
+	virtio_put16(false, m.memory + 0x10800 + 2, 1);
+	out(VIRTIO_MMIO_QUEUE_NOTIFY, 1u << 16 | 1);
+	assert_int_equal(console.len, 2);
+	/* Without the feature the same number is a queue that is not there. */
+	begin(VIRTIO_F_VERSION_1);
+	memset(m.memory + 0x10800, 0, 0x1000);
+	describe(1, 16, 0x10000);
+	out(VIRTIO_MMIO_QUEUE_READY, 1);
+	out(VIRTIO_MMIO_STATUS, 15);
+	virtio_put16(false, m.memory + 0x10800 + 2, 1);
+	out(VIRTIO_MMIO_QUEUE_NOTIFY, 1u << 16 | 1);
+	assert_int_equal(console.len, 2);
+	out(VIRTIO_MMIO_QUEUE_NOTIFY, 1);
+	assert_int_equal(console.len, 4);
+}
+
 /* clause 2.1.2: a broken ring: the device says NEEDS_RESET and interrupts for it. */
 static void needs_reset(void **state)
 {
@@ -536,6 +614,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(impossible_queues, setup_console, teardown),
 		cmocka_unit_test_setup_teardown(interrupts, setup_console, teardown),
 		cmocka_unit_test_setup_teardown(queue_taken_away, setup_disk, teardown),
+		cmocka_unit_test_setup_teardown(queue_reset, setup_disk, teardown),
+		cmocka_unit_test_setup_teardown(notification_data, setup_console, teardown),
 		cmocka_unit_test_setup_teardown(needs_reset, setup_console, teardown),
 		cmocka_unit_test_setup_teardown(legacy_little, setup_legacy, teardown),
 		cmocka_unit_test_setup_teardown(legacy_big, setup_legacy_big, teardown),
