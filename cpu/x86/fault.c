@@ -13,7 +13,7 @@
  *
  * A kick finds translated code running: it makes the block that runs come back when it ends, by unchaining it and
  * by putting the table without entries in force. A jump that has already read its target from the table still goes there: that
- * block's address is in r11, so the block there is unchained as well.
+ * block's address is in r11, so the block there is unchained as well. That look-up may also be under way in glue.S.
  *
  * Handlers run on their own stack with all signals blocked. The kernel saves and restores the guest's vector registers around
  * them, so here, unlike in the rest of this folder, any C is allowed.
@@ -277,7 +277,7 @@ static void on_kick(int signal, siginfo_t *info, void *context)
 	if (!cpu)
 		return;
 	cpu->stats.kicks++;
-	if (cache_contains(cpu->cache, pc)) {
+	if (cache_contains(cpu->cache, pc) || (pc >= (uintptr_t)glue_exit_indirect && pc < (uintptr_t)glue_exit_indirect_end)) {
 		unchain_at(cpu, pc);
 		unchain_at(cpu, (uint64_t)regs[REG_R11]);
 		regs[REG_R14] = (greg_t)(uintptr_t)cpu->miss_table;

@@ -14,7 +14,7 @@
 
 	.text
 	.globl glue_enter, glue_enter_end, glue_kick, glue_fault
-	.globl glue_exit_soft, glue_exit_chain, glue_exit_indirect, glue_exit_emulate, glue_exit_nm, glue_exit_next
+	.globl glue_exit_soft, glue_exit_chain, glue_exit_indirect, glue_exit_indirect_end, glue_exit_emulate, glue_exit_nm, glue_exit_next
 	.type glue_enter, @function
 glue_enter:
 	push %rbx
@@ -63,12 +63,38 @@ glue_enter_end:
 
 	leave glue_kick, REASON_KICK
 	leave glue_exit_chain, REASON_CHAIN, %r9d, CPU_ARG		/* r9d = link */
-	leave glue_exit_indirect, REASON_INDIRECT, %r8d, CPU_EIP, %r9d, CPU_ARG	/* r8d = target, r9d = depth */
+	leave glue_missed, REASON_INDIRECT, %r8d, CPU_EIP, %r9d, CPU_ARG	/* r8d = target, r9d = depth, here and below */
 	leave glue_exit_nm, REASON_NM, %r8d, CPU_EIP			/* r8d = eip, here and below */
 	leave glue_exit_next, REASON_NEXT, %r8d, CPU_EIP
 	leave glue_exit_emulate, REASON_EMULATE, %r8d, CPU_EIP, %r9d, CPU_ARG	/* r9d = decoded instruction */
 	/* r8d = address, r9d = eip, r10d = size | write << 8 */
 	leave glue_exit_soft, REASON_SOFT, %r8d, CPU_ARG, %r9d, CPU_EIP, %r10d, CPU_SOFT_KIND
+
+/*
+ * The second place in the jump table (jump.h), looked at without changing flags. As in translated code the host address is read first;
+ * the kick handler knows that it is in r11, and that r14 is still to be used.
+ */
+glue_exit_indirect:
+	mov %rcx, %r12
+	mov %r8d, %ecx
+	bswap %ecx
+	movzbl %ch, %ecx			/* bits 16 to 23 */
+	lea (%rcx, %r8), %ecx
+	movzbl %cl, %ecx
+	lea (, %r9, 8), %r10d
+	lea (, %r10, 8), %r10d
+	lea (%rcx, %r10, 4), %r10d		/* and 256 for each step of depth */
+	mov JUMP_SECOND_AT + 4(%r14, %r10, 8), %r11d
+	mov JUMP_SECOND_AT(%r14, %r10, 8), %r10d
+	lea (%r10, %r8), %ecx
+	jrcxz .Lfound
+	mov %r12, %rcx
+	jmp glue_missed
+.Lfound:
+	mov %r12, %rcx
+	lea (%rsp, %r9, 4), %esp		/* where a block of that depth expects it */
+	jmp *%r11
+glue_exit_indirect_end:
 
 glue_fault:			/* a signal handler has stored reason and eip */
 .Lleave:

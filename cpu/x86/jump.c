@@ -9,8 +9,10 @@ enum { LONGEST_INSN = 15 };
 
 static void clear_first(struct jump_table *table)
 {
-	for (unsigned depth = 0; depth < BLOCK_DEPTHS; depth++)
+	for (unsigned depth = 0; depth < BLOCK_DEPTHS; depth++) {
 		jump_clear_entry(table, jump_index(0, depth));
+		jump_clear_entry(table, jump_second_index(0, depth));
+	}
 }
 
 struct jump_table *jump_table_create(void)
@@ -42,10 +44,17 @@ void jump_clear(struct jump_table *table)
 	table->log_count = 0;
 }
 
+static void forget_at(struct jump_table *table, uint32_t eip, uint32_t index)
+{
+	if (table->entry[index].host && table->entry[index].minus_eip + eip == 0)
+		jump_clear_entry(table, index);
+}
+
+/* An address may be in both places. */
 static void forget(struct jump_table *table, uint32_t eip, unsigned depth)
 {
-	if (jump_lookup(table, eip, depth))
-		jump_clear_entry(table, jump_index(eip, depth));
+	forget_at(table, eip, jump_index(eip, depth));
+	forget_at(table, eip, jump_second_index(eip, depth));
 }
 
 void jump_forget_page(struct jump_table *table, uint32_t page)

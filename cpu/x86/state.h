@@ -46,6 +46,9 @@
 #define CPU_SCRATCH	0x212c0	/* 8: what PUSHF and POPF use in place of the stack */
 #define CPU_LOADABLE	0x180	/* 2 x 65536: by selector, the number of a cached descriptor that translated code may load */
 
+/* In a jump table, behind r14: the places for those that were pushed out (jump.h). */
+#define JUMP_SECOND_AT	0x86f58
+
 /* Why translated code came back: cpu->reason. The first ones index CPU_EXITS. */
 #define REASON_CHAIN	0	/* direct jump not yet chained; arg = link */
 #define REASON_INDIRECT	1	/* jump table missed; eip = target, arg = depth (block.h) */
@@ -250,7 +253,7 @@ extern __thread struct cpu *cpu_current;
 /* glue.S */
 uint32_t glue_enter(struct cpu *cpu);
 extern const char glue_enter_end[], glue_kick[], glue_fault[];
-extern const char glue_exit_soft[], glue_exit_chain[], glue_exit_indirect[], glue_exit_emulate[], glue_exit_nm[], glue_exit_next[];
+extern const char glue_exit_indirect_end[], glue_exit_soft[], glue_exit_chain[], glue_exit_indirect[], glue_exit_emulate[], glue_exit_nm[], glue_exit_next[];
 
 #endif
 #endif

@@ -42,7 +42,7 @@ static const struct field {
 enum { TABLE_DEPTHS = 8, TABLE_STEP = 509, TABLE_ENTRIES = 65536 + (TABLE_DEPTHS - 1) * TABLE_STEP };
 enum { LARGEST_ACCESS = 512, TAG_ENTRY = 1 << 30, TAG_DEPTH = 26 /* shift: above any version */ };
 
-_Static_assert(sizeof(((struct jump_table *)0)->entry) == TABLE_ENTRIES * 8, "an index may lead behind the table");
+_Static_assert((int)JUMP_FIRST == (int)TABLE_ENTRIES, "an index may lead behind the table");
 
 /* Memory operands of anything but LEA, string instructions and our own forms on r14 and r15. */
 bool check_guest_memory(struct check *c)
