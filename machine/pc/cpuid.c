@@ -13,7 +13,9 @@
 
 #define BIT(n) (1u << (n))
 
-/* Leaf 1 EDX: FPU PSE TSC MSR PAE CX8 SEP PGE CMOV CLFLUSH MMX FXSR SSE SSE2 */
+/* Leaf 1 EDX: machine checks (MCE, MCA), of no bank: msr.c. Linux complains about a processor without. */
+#define MACHINE_CHECKS (BIT(7) | BIT(14))
+/* Leaf 1 EDX, where the host has them: FPU PSE TSC MSR PAE CX8 SEP PGE CMOV CLFLUSH MMX FXSR SSE SSE2 */
 #define LEAF1_EDX (BIT(0) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(11) | BIT(13) | BIT(15) | BIT(19) | BIT(23) | BIT(24) | \
 		   BIT(25) | BIT(26))
 /* Leaf 1 ECX: SSE3 PCLMULQDQ SSSE3 SSE4.1 SSE4.2 MOVBE POPCNT AES */
@@ -49,7 +51,7 @@ static void basic(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 		/* One processor, number 0; how long a line is for CLFLUSH stays. */
 		regs[EBX] = (regs[EBX] & 0xff00) | BIT(16);
 		regs[ECX] = (regs[ECX] & LEAF1_ECX) | HYPERVISOR;
-		regs[EDX] &= LEAF1_EDX;
+		regs[EDX] = (regs[EDX] & LEAF1_EDX) | MACHINE_CHECKS;
 		break;
 	case 2:
 		break;

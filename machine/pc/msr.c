@@ -14,6 +14,8 @@ enum {
 	MSR_MICROCODE = 0x8b,
 	MSR_ARCH_CAPABILITIES = 0x10a,
 	MSR_MISC_FEATURES = 0x140,
+	MSR_MCG_CAP = 0x179,
+	MSR_MCG_STATUS = 0x17a,
 	MSR_MISC_ENABLE = 0x1a0,
 	MSR_AMD_FIRST = 0xc0010000,
 	MSR_AMD_HWCR = 0xc0010015,
@@ -61,6 +63,8 @@ static bool read_msr(const struct pc *m, uint32_t index, uint64_t *value)
 	case MSR_AMD_DE_CFG:
 		*value = DE_CFG_LFENCE_SERIALIZES;
 		return true;
+	case MSR_MCG_CAP:	/* no banks */
+	case MSR_MCG_STATUS:
 	case MSR_MICROCODE:
 	case MSR_MISC_FEATURES:
 	case MSR_AMD_FIRST ... MSR_AMD_HWCR - 1:
@@ -81,6 +85,8 @@ static bool write_msr(struct pc *m, uint32_t index, uint64_t value)
 			return false;
 		m->spec_ctrl = value;
 		return true;
+	case MSR_MCG_STATUS:
+		return !value;
 	case MSR_TSC:
 	case MSR_PRED_CMD:
 	case MSR_MICROCODE:
