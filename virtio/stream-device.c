@@ -192,16 +192,8 @@ static bool begin_next(struct virtio_stream_device *sd)
 
 static int send_begun(struct virtio_stream_device *sd)
 {
-	size_t head = sizeof(sd->out), done;
-	int ret = 1;
+	int ret = stream_write_message(sd->io, sd->out, sd->out_data, sd->out_len, &sd->out_done);
 
-	if (sd->out_done < head)
-		ret = stream_write(sd->io, sd->out, head, &sd->out_done);
-	if (ret <= 0)
-		return ret;
-	done = sd->out_done - head;
-	ret = stream_write(sd->io, sd->out_data, sd->out_len, &done);
-	sd->out_done = head + done;
 	if (ret <= 0)
 		return ret;
 	sd->begun = false;

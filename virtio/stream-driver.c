@@ -160,21 +160,6 @@ static bool question_waits(const struct virtio_stream *s)
 	return s->asking && s->question_sent < sizeof(s->question) + s->more_len;
 }
 
-static int send_question(struct virtio_stream *s)
-{
-	size_t head = sizeof(s->question), done;
-	int ret = 1;
-
-	if (s->question_sent < head)
-		ret = stream_write(s->io, s->question, head, &s->question_sent);
-	if (ret <= 0)
-		return ret;
-	done = s->question_sent - head;
-	ret = stream_write(s->io, s->more, s->more_len, &done);
-	s->question_sent = head + done;
-	return ret;
-}
-
 static void begin_buffer(struct virtio_stream *s)
 {
 	struct virtio_stream_slot *slot = take(&s->send, &s->send_end);
@@ -194,7 +179,7 @@ static int pump_out(struct virtio_stream *s)
 		if (s->current)
 			ret = send_current(s);
 		else if (question_waits(s))
-			ret = send_question(s);
+			ret = stream_write_message(s->io, s->question, s->more, s->more_len, &s->question_sent);
 		else if (s->send && !s->asking)
 			begin_buffer(s);
 		else

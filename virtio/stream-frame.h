@@ -83,4 +83,20 @@ static inline int stream_write(const struct virtio_stream_io *io, const void *bu
 	return 1;
 }
 
+/* Write a header and the @len bytes that follow it; @done counts both. As above. */
+static inline int stream_write_message(const struct virtio_stream_io *io, const uint8_t *header, const void *data, size_t len, size_t *done)
+{
+	size_t rest;
+	int ret = 1;
+
+	if (*done < VIRTIO_STREAM_HEADER)
+		ret = stream_write(io, header, VIRTIO_STREAM_HEADER, done);
+	if (ret <= 0)
+		return ret;
+	rest = *done - VIRTIO_STREAM_HEADER;
+	ret = stream_write(io, data, len, &rest);
+	*done = VIRTIO_STREAM_HEADER + rest;
+	return ret;
+}
+
 #endif
