@@ -15,6 +15,8 @@
 #define VIRTIO_BLOCK_F_TOPOLOGY		VIRTIO_BIT(10)
 #define VIRTIO_BLOCK_F_CONFIG_WCE	VIRTIO_BIT(11)
 #define VIRTIO_BLOCK_F_MQ		VIRTIO_BIT(12)
+#define VIRTIO_BLOCK_F_DISCARD		VIRTIO_BIT(13)
+#define VIRTIO_BLOCK_F_WRITE_ZEROES	VIRTIO_BIT(14)
 
 /* Request types. A legacy driver may set the barrier bit as well. */
 #define VIRTIO_BLOCK_T_IN		0	/* read */
@@ -22,6 +24,8 @@
 #define VIRTIO_BLOCK_T_SCSI		2
 #define VIRTIO_BLOCK_T_FLUSH		4
 #define VIRTIO_BLOCK_T_GET_ID		8
+#define VIRTIO_BLOCK_T_DISCARD		11	/* data: ranges, see below */
+#define VIRTIO_BLOCK_T_WRITE_ZEROES	13
 #define VIRTIO_BLOCK_T_BARRIER		UINT32_C(0x80000000)
 
 #define VIRTIO_BLOCK_S_OK		0
@@ -33,6 +37,10 @@
 
 /* Request header: u32 type, u32 ioprio, u64 sector. */
 #define VIRTIO_BLOCK_HDR_LEN		16
+
+/* A range of a discard or write-zeroes request: u64 sector, u32 sectors, u32 flags. */
+#define VIRTIO_BLOCK_RANGE_LEN		16
+#define VIRTIO_BLOCK_RANGE_UNMAP	1u	/* write zeroes: the device may free the range */
 #define VIRTIO_BLOCK_HDR_EARLY		24	/* in Linux 2.6.24: and u64 id, which means nothing to the device */
 
 /* Config space, offsets in bytes. */
@@ -47,6 +55,9 @@
 #define VIRTIO_BLOCK_CFG_OPT_IO		28	/* u32, logical blocks */
 #define VIRTIO_BLOCK_CFG_WRITEBACK	32	/* u8 */
 #define VIRTIO_BLOCK_CFG_NUM_QUEUES	34	/* u16 */
-#define VIRTIO_BLOCK_CFG_LEN		36
+#define VIRTIO_BLOCK_CFG_LEN		36	/* of a device without the following */
+#define VIRTIO_BLOCK_CFG_MAX_DISCARD	36	/* u32, sectors of one range */
+#define VIRTIO_BLOCK_CFG_MAX_ZEROES	48	/* u32, sectors of one range */
+#define VIRTIO_BLOCK_CFG_LONG		60	/* with discard and write zeroes */
 
 #endif

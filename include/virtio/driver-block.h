@@ -33,9 +33,12 @@ struct virtio_block {
 	uint32_t seg_max;		/* data pieces the device takes */
 	bool read_only;
 	bool flush;			/* the device has a write cache to flush */
+	uint32_t max_discard;		/* sectors of one range; 0 = the device cannot discard */
+	uint32_t max_zeroes;		/* the same for writing zeroes */
 	struct virtio_block_request *pending;	/* submitted, youngest first */
 	struct virtio_block_request own;	/* for the synchronous calls */
 	char id[VIRTIO_BLOCK_ID_LEN];
+	uint8_t range[VIRTIO_BLOCK_RANGE_LEN];
 };
 
 /* Take the device over. 0 or negative error; on error the device has been told FAILED. */
@@ -55,6 +58,13 @@ unsigned int virtio_block_poll(struct virtio_block *blk);
 int virtio_block_read(struct virtio_block *blk, uint64_t sector, void *data, size_t len);
 int virtio_block_write(struct virtio_block *blk, uint64_t sector, const void *data, size_t len);
 int virtio_block_flush(struct virtio_block *blk);
+
+/*
+ * Synchronous too: @sectors sectors from @sector on are not needed any more (what they read as is not known then), or are to read as
+ * zeroes, in which case @unmap lets the device free them. In several requests if need be. 0; -VIRTIO_EOPNOTSUPP: the device cannot.
+ */
+int virtio_block_discard(struct virtio_block *blk, uint64_t sector, uint64_t sectors);
+int virtio_block_write_zeroes(struct virtio_block *blk, uint64_t sector, uint64_t sectors, bool unmap);
 
 /* Serial number into @id, NUL-terminated. 0 or negative error. */
 int virtio_block_get_id(struct virtio_block *blk, char id[VIRTIO_BLOCK_ID_LEN + 1]);

@@ -65,6 +65,7 @@ static int read_config(struct virtio_block *blk)
 
 	blk->block_size = VIRTIO_BLOCK_SECTOR;
 	blk->seg_max = 1;
+	blk->max_discard = blk->max_zeroes = 0;
 	blk->read_only = virtio_device_has(vdev, VIRTIO_BLOCK_F_RO);
 	blk->flush = virtio_device_has(vdev, VIRTIO_BLOCK_F_FLUSH);
 	ret = virtio_config_get64(vdev, VIRTIO_BLOCK_CFG_CAPACITY, &blk->capacity);
@@ -73,12 +74,17 @@ static int read_config(struct virtio_block *blk)
 		ret = virtio_config_get32(vdev, VIRTIO_BLOCK_CFG_BLK_SIZE, &blk->block_size);
 	if (!ret && virtio_device_has(vdev, VIRTIO_BLOCK_F_SEG_MAX))
 		ret = virtio_config_get32(vdev, VIRTIO_BLOCK_CFG_SEG_MAX, &blk->seg_max);
+	if (!ret && virtio_device_has(vdev, VIRTIO_BLOCK_F_DISCARD))
+		ret = virtio_config_get32(vdev, VIRTIO_BLOCK_CFG_MAX_DISCARD, &blk->max_discard);
+	if (!ret && virtio_device_has(vdev, VIRTIO_BLOCK_F_WRITE_ZEROES))
+		ret = virtio_config_get32(vdev, VIRTIO_BLOCK_CFG_MAX_ZEROES, &blk->max_zeroes);
 	return ret;
 }
 
 int virtio_block_probe(struct virtio_block *blk, struct virtio_device *vdev)
 {
-	int ret = virtio_device_setup(vdev, VIRTIO_BLOCK_F_SEG_MAX | VIRTIO_BLOCK_F_RO | VIRTIO_BLOCK_F_BLK_SIZE | VIRTIO_BLOCK_F_FLUSH);
+	int ret = virtio_device_setup(vdev, VIRTIO_BLOCK_F_SEG_MAX | VIRTIO_BLOCK_F_RO | VIRTIO_BLOCK_F_BLK_SIZE | VIRTIO_BLOCK_F_FLUSH |
+						    VIRTIO_BLOCK_F_DISCARD | VIRTIO_BLOCK_F_WRITE_ZEROES);
 
 	if (ret < 0)
 		return ret;
@@ -93,6 +99,12 @@ int virtio_block_probe(struct virtio_block *blk, struct virtio_device *vdev)
 	}
 	virtio_device_ready(vdev);
 	return 0;
+}
+
+/* Does the device read the data of such a request? */
+static bool reads_data(uint32_t type)
+{
+	return type == VIRTIO_BLOCK_T_OUT || type == VIRTIO_BLOCK_T_DISCARD || type == VIRTIO_BLOCK_T_WRITE_ZEROES;
 }
 
 int virtio_block_submit(struct virtio_block *blk, struct virtio_block_request *request, uint32_t type, uint64_t sector,
@@ -114,7 +126,7 @@ int virtio_block_submit(struct virtio_block *blk, struct virtio_block_request *r
 	for (unsigned int i = 0; i < count; i++)
 		sg[1 + i] = data[i];
 	sg[1 + count] = (struct virtio_iov){ &request->status, 1 };
-	ret = virtio_add_inbuf(blk->queue, sg, type == VIRTIO_BLOCK_T_OUT ? 1 + count : 1, count + 2, &request->used);
+	ret = virtio_add_inbuf(blk->queue, sg, reads_data(type) ? 1 + count : 1, count + 2, &request->used);
 	if (ret < 0)
 		return (int)ret;
 	request->next = blk->pending;
@@ -153,6 +165,36 @@ int virtio_block_write(struct virtio_block *blk, uint64_t sector, const void *da
 int virtio_block_flush(struct virtio_block *blk)
 {
 	return blk->flush ? run(blk, VIRTIO_BLOCK_T_FLUSH, 0, NULL, 0) : 0;
+}
+
+/* Requests of type @type for one range after the other, of at most @max sectors each. */
+static int run_ranges(struct virtio_block *blk, uint32_t type, uint64_t sector, uint64_t sectors, uint32_t max, uint32_t flags)
+{
+	bool big = blk->vdev->big_endian;
+	int ret = max ? 0 : -VIRTIO_EOPNOTSUPP;
+
+	while (!ret && sectors) {
+		uint32_t part = sectors < max ? (uint32_t)sectors : max;
+
+		virtio_put64(big, blk->range, sector);
+		virtio_put32(big, blk->range + 8, part);
+		virtio_put32(big, blk->range + 12, flags);
+		/* 5.2.6.1: the request's own sector is 0 and not looked at. */
+		ret = run(blk, type, 0, blk->range, sizeof(blk->range));
+		sector += part;
+		sectors -= part;
+	}
+	return ret;
+}
+
+int virtio_block_discard(struct virtio_block *blk, uint64_t sector, uint64_t sectors)
+{
+	return run_ranges(blk, VIRTIO_BLOCK_T_DISCARD, sector, sectors, blk->max_discard, 0);
+}
+
+int virtio_block_write_zeroes(struct virtio_block *blk, uint64_t sector, uint64_t sectors, bool unmap)
+{
+	return run_ranges(blk, VIRTIO_BLOCK_T_WRITE_ZEROES, sector, sectors, blk->max_zeroes, unmap ? VIRTIO_BLOCK_RANGE_UNMAP : 0);
 }
 
 int virtio_block_get_id(struct virtio_block *blk, char id[VIRTIO_BLOCK_ID_LEN + 1])

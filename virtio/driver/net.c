@@ -55,7 +55,7 @@ static int set_up(struct virtio_net *net, struct virtio_device *vdev)
 
 int virtio_net_probe(struct virtio_net *net, struct virtio_device *vdev)
 {
-	int ret = virtio_device_setup(vdev, VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS);
+	int ret = virtio_device_setup(vdev, VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | (net->wanted & VIRTIO_NET_DRIVER_WANTED));
 
 	if (ret < 0)
 		return ret;
@@ -82,8 +82,9 @@ static struct virtio_net_buffer *free_tx_buffer(struct virtio_net *net)
 	return NULL;
 }
 
-int virtio_net_send(struct virtio_net *net, const void *frame, size_t len)
+static int send(struct virtio_net *net, const void *frame, size_t len, const struct virtio_net_checksum *checksum)
 {
+	bool big = net->vdev->big_endian;
 	struct virtio_net_buffer *buffer;
 	struct virtio_iov sg[2];
 	long ret;
@@ -95,6 +96,11 @@ int virtio_net_send(struct virtio_net *net, const void *frame, size_t len)
 	if (!buffer)
 		return -VIRTIO_EAGAIN;
 	virtio_zero(buffer->data, net->header);
+	if (checksum && checksum->needed) {
+		buffer->data[VIRTIO_NET_HDR_FLAGS] = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		virtio_put16(big, buffer->data + VIRTIO_NET_HDR_CSUM_START, checksum->start);
+		virtio_put16(big, buffer->data + VIRTIO_NET_HDR_CSUM_OFFSET, checksum->offset);
+	}
 	virtio_copy(buffer->data + net->header, frame, len);
 	ret = virtio_add_outbuf(net->tx, sg, pieces(net, buffer, len, sg), &buffer->used);
 	if (ret < 0)
@@ -103,23 +109,90 @@ int virtio_net_send(struct virtio_net *net, const void *frame, size_t len)
 	return 0;
 }
 
-size_t virtio_net_receive(struct virtio_net *net, void *frame, size_t size)
+int virtio_net_send(struct virtio_net *net, const void *frame, size_t len)
 {
-	struct virtio_net_buffer *buffer = &net->rx_buffer[net->rx_next];
-	size_t len = 0;
+	return send(net, frame, len, NULL);
+}
+
+int virtio_net_send_offload(struct virtio_net *net, const void *frame, size_t len, const struct virtio_net_checksum *checksum)
+{
+	/* 5.1.6.2.1: NEEDS_CSUM only after VIRTIO_NET_F_CSUM, and within the frame. */
+	if (checksum && checksum->needed && !virtio_device_has(net->vdev, VIRTIO_NET_F_CSUM))
+		return -VIRTIO_EOPNOTSUPP;
+	if (checksum && checksum->needed && (size_t)checksum->start + checksum->offset + 2 > len)
+		return -VIRTIO_EINVAL;
+	return send(net, frame, len, checksum);
+}
+
+static struct virtio_net_buffer *rx_buffer(struct virtio_net *net, unsigned int i)
+{
+	return &net->rx_buffer[(net->rx_next + i) % VIRTIO_NET_RX_BUFFERS];
+}
+
+static bool has_come(const struct virtio_net_buffer *buffer)
+{
+	return virtio_is_done(&buffer->used) && buffer->used != VIRTIO_CANCELLED;
+}
+
+/* How many buffers the next frame fills, if all have come. A number that cannot be is taken for one. */
+static unsigned int next_frame(struct virtio_net *net)
+{
+	unsigned int count = 1;
+
+	if (!has_come(rx_buffer(net, 0)))
+		return 0;
+	if (virtio_device_has(net->vdev, VIRTIO_NET_F_MRG_RXBUF))
+		count = virtio_get16(net->vdev->big_endian, rx_buffer(net, 0)->data + VIRTIO_NET_HDR_NUM_BUFFERS);
+	if (!count || count > VIRTIO_NET_RX_BUFFERS)
+		count = 1;
+	for (unsigned int i = 1; i < count; i++)
+		if (!has_come(rx_buffer(net, i)))
+			return 0;
+	return count;
+}
+
+static void read_checksum(const struct virtio_net *net, const uint8_t *header, struct virtio_net_checksum *checksum)
+{
+	bool big = net->vdev->big_endian;
+
+	*checksum = (struct virtio_net_checksum){ .needed = false };
+	if (!virtio_device_has(net->vdev, VIRTIO_NET_F_GUEST_CSUM))
+		return;
+	checksum->needed = header[VIRTIO_NET_HDR_FLAGS] & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	checksum->valid = header[VIRTIO_NET_HDR_FLAGS] & VIRTIO_NET_HDR_F_DATA_VALID;
+	checksum->start = virtio_get16(big, header + VIRTIO_NET_HDR_CSUM_START);
+	checksum->offset = virtio_get16(big, header + VIRTIO_NET_HDR_CSUM_OFFSET);
+}
+
+size_t virtio_net_receive_offload(struct virtio_net *net, void *frame, size_t size, struct virtio_net_checksum *checksum)
+{
+	unsigned int count;
+	size_t copied = 0;
 
 	virtio_harvest(net->rx);
-	if (!virtio_is_done(&buffer->used) || buffer->used == VIRTIO_CANCELLED)
-		return 0;
-	if (buffer->used > net->header)
-		len = buffer->used - net->header;
-	if (len > size)
-		len = size;
-	virtio_copy(frame, buffer->data + net->header, len);
-	post(net, net->rx_next);
-	virtio_sync(net->rx);
-	net->rx_next = (net->rx_next + 1) % VIRTIO_NET_RX_BUFFERS;
-	return len;
+	count = next_frame(net);
+	if (count && checksum)
+		read_checksum(net, rx_buffer(net, 0)->data, checksum);
+	for (unsigned int i = 0; i < count; i++) {
+		struct virtio_net_buffer *buffer = rx_buffer(net, 0);
+		unsigned int header = i ? 0 : net->header;	/* in the first one only */
+		size_t len = buffer->used > header ? buffer->used - header : 0;
+
+		if (len > size - copied)
+			len = size - copied;
+		virtio_copy((uint8_t *)frame + copied, buffer->data + header, len);
+		copied += len;
+		post(net, net->rx_next);
+		net->rx_next = (net->rx_next + 1) % VIRTIO_NET_RX_BUFFERS;
+	}
+	if (count)
+		virtio_sync(net->rx);
+	return copied;
+}
+
+size_t virtio_net_receive(struct virtio_net *net, void *frame, size_t size)
+{
+	return virtio_net_receive_offload(net, frame, size, NULL);
 }
 
 bool virtio_net_link(struct virtio_net *net)
