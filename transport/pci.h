@@ -34,6 +34,7 @@
 
 #define PCI_BAR_IO		0x1u	/* bit 0 of a BAR: it asks for ports */
 #define PCI_BAR_IO_FLAGS	0x3u
+#define PCI_BAR_MEMORY_64	0x4u	/* of one that asks for memory: it takes the next BAR too */
 
 #define PCI_CAP_ID		0	/* u8 */
 #define PCI_CAP_NEXT		1	/* u8; 0 = the last */

@@ -435,6 +435,9 @@ int virtio_pci_device_messages(struct virtio_pci_device *device, const struct vi
 	if ((bar & PCI_BAR_IO) || !(bar & ~15u))
 		return -VIRTIO_EOPNOTSUPP;
 	table = (uint64_t)(bar & ~15u) + (where & ~7u);
+	/* 6.2.5.1: the upper half of an address of 64 bits is in the next register. */
+	if ((bar & PCI_BAR_MEMORY_64) && (where & 7) + 1 < PCI_BARS)
+		table += (uint64_t)config(device, PCI_BAR0 + 4 * ((where & 7) + 1), 4) << 32;
 	count = (config(device, at + PCI_MSIX_CONTROL, 2) & 0x7ff) + 1;
 	if (count > VIRTIO_DRIVER_QUEUES + 1)
 		count = VIRTIO_DRIVER_QUEUES + 1;

@@ -2,7 +2,8 @@
 /*
  * Fuzz the device's end of a bus and four devices behind it: the input is a guest that writes registers, pages, rings and memory as it
  * likes and calls what it likes, and a host where input arrives and disks finish late. Backends check what they are asked to do, what
- * leaves guest memory or blocks is caught, and the sanitizer watches the rest. One program per bus: BUS is mmio, s390, tlv or dma.
+ * leaves guest memory or blocks is caught, and the sanitizer watches the rest. One program per bus: BUS is mmio, msix (PCI with
+ * message interrupts), s390, tlv or dma.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include <transport/lguest-tlv-host.h>
 #include <transport/s390-page-host.h>
 #include <transport/virtio-mmio-host.h>
+#include <transport/virtio-pci-host.h>
 
 #include "../device/bed.h"
 #include "../virtio/fuzz.h"
@@ -43,6 +45,7 @@ static struct {
 	unsigned int rings;
 	struct fuzz_input in;
 	struct virtio_mmio mmio[DEVICES];
+	struct virtio_pci pci[DEVICES];
 	struct s390_page s390;
 	struct lguest_tlv tlv;
 	struct lguest_dma_bus dma;
@@ -167,6 +170,95 @@ static void mmio_step(uint8_t how)
 static void mmio_kick(const struct ring *r)
 {
 	out(&m.mmio[r->device], VIRTIO_MMIO_QUEUE_NOTIFY, r->queue);
+}
+
+/* --- PCI with message interrupts; the line and the ports are fuzz-virtio-pci.c's ------------------------------------------------ */
+
+static void msix_send(void *opaque, uint64_t address, uint32_t data)
+{
+	const struct virtio_pci *vp = opaque;
+	uint16_t control = pci_function_get16(&vp->pci, vp->msix + (unsigned int)PCI_MSIX_CONTROL);
+
+	/* Nothing is sent past a mask. */
+	assert_int_equal(control & (PCI_MSIX_ENABLE | PCI_MSIX_MASK), PCI_MSIX_ENABLE);
+}
+
+static void msix_init(void)
+{
+}
+
+static int msix_add(unsigned int i)
+{
+	int ret = virtio_pci_init(&m.pci[i], m.dev[i], i & 1 ? VIRTIO_PCI_MODERN : VIRTIO_PCI_TRANSITIONAL, &m.mem, NULL);
+
+	return ret ? ret : virtio_pci_add_msix(&m.pci[i], msix_send, &m.pci[i]);
+}
+
+static void msix_restart(void)
+{
+	for (unsigned int i = 0; i < DEVICES; i++) {
+		pci_function_restart(&m.pci[i].pci);
+		assert_false(m.pci[i].pci.asserted || m.pci[i].held);
+	}
+}
+
+static void msix_out(unsigned int i, uint32_t offset, unsigned int size, uint32_t value)
+{
+	pci_bar_write(&m.pci[i].pci, VIRTIO_PCI_BAR_MODERN, offset, size, value);
+}
+
+static void msix_up(unsigned int i, uint8_t how)
+{
+	uint64_t features = how & 1 ? m.dev[i]->offered : (m.dev[i]->offered & fuzz_u32(&m.in)) | VIRTIO_F_VERSION_1;
+
+	msix_out(i, VIRTIO_PCI_STATUS, 1, 0);
+	msix_out(i, VIRTIO_PCI_STATUS, 1, 3);
+	for (unsigned int half = 0; half < 2; half++) {
+		msix_out(i, VIRTIO_PCI_DRIVER_FEATURE_SELECT, 4, half);
+		msix_out(i, VIRTIO_PCI_DRIVER_FEATURE, 4, (uint32_t)(features >> 32 * half));
+	}
+	msix_out(i, VIRTIO_PCI_STATUS, 1, 11);
+	msix_out(i, VIRTIO_PCI_CONFIG_VECTOR, 2, how & 2 ? 0 : fuzz_u8(&m.in));
+	for (unsigned int r = 0; r < m.rings; r++) {
+		const struct ring *ring = &m.ring[r];
+
+		if (ring->device != i)
+			continue;
+		msix_out(i, VIRTIO_PCI_QUEUE_SELECT, 2, ring->queue);
+		msix_out(i, VIRTIO_PCI_QUEUE_VECTOR, 2, how & 2 ? ring->queue + 1 : fuzz_u8(&m.in));
+		msix_out(i, VIRTIO_PCI_QUEUE_DESC, 4, (uint32_t)ring->at);
+		msix_out(i, VIRTIO_PCI_QUEUE_DRIVER, 4, (uint32_t)(ring->at + vring_desc_bytes(ring->num)));
+		msix_out(i, VIRTIO_PCI_QUEUE_DEVICE, 4, (uint32_t)(ring->at + vring_used_offset(ring->num, 4096)));
+		msix_out(i, VIRTIO_PCI_QUEUE_ENABLE, 2, 1);
+	}
+	msix_out(i, VIRTIO_PCI_STATUS, 1, 15);
+}
+
+static void msix_step(uint8_t how)
+{
+	unsigned int i = fuzz_u8(&m.in) % DEVICES, size = 1u << how % 3, bar = (how >> 2) % 4;
+	struct pci_function *fn = &m.pci[i].pci;
+	uint32_t offset = how & 0x40 ? fuzz_u16(&m.in) : fuzz_u8(&m.in);
+
+	if (how >= 0xe0)
+		msix_up(i, how);
+	else if (how >= 0xc0)
+		pci_config_write(fn, m.pci[i].msix + (unsigned int)PCI_MSIX_CONTROL, 2, (uint32_t)(fuzz_u8(&m.in) & 3) << 14);
+	else if (how >= 0xa0)
+		pci_config_write(fn, offset & 0xfc, 4, any_value());
+	else if (how & 0x80)
+		pci_bar_write(fn, bar, offset, size, any_value());
+	else if (how & 0x20)
+		pci_config_read(fn, offset & 0xfc, 4);
+	else
+		pci_bar_read(fn, bar, offset, size);
+	assert_int_equal(!!m.pci[i].regs.isr, fn->pin);
+	assert_true(m.pci[i].held < UINT64_C(1) << m.pci[i].vectors);
+}
+
+static void msix_kick(const struct ring *r)
+{
+	msix_out(r->device, VIRTIO_PCI_AT_NOTIFY + VIRTIO_PCI_NOTIFY_STEP * r->queue, 2, r->queue);
 }
 
 /* --- s390 ------------------------------------------------------------------------------------------------------------------------ */
@@ -325,9 +417,10 @@ static void dma_step(uint8_t how)
 /* --- the guest's memory ------------------------------------------------------------------------------------------------------------ */
 
 static const struct buses {
-	struct bus mmio, s390, tlv, dma;
+	struct bus mmio, msix, s390, tlv, dma;
 } buses = {
 	.mmio = { mmio_init, mmio_add, mmio_restart, mmio_step, mmio_kick },
+	.msix = { msix_init, msix_add, msix_restart, msix_step, msix_kick },
 	.s390 = { s390_init, s390_add, s390_restart, s390_step, s390_kick },
 	.tlv = { tlv_init, tlv_add, tlv_restart, tlv_step, tlv_kick },
 	.dma = { dma_init, dma_add, dma_restart, dma_step, NULL },
@@ -429,7 +522,7 @@ static void set_up(void)
 	for (unsigned int i = 0; i < DEVICES; i++)
 		assert_int_equal(bus->add(i), 0);
 	/* Where a guest that places its rings itself has them. */
-	for (unsigned int i = 0; bus == &buses.mmio && i < DEVICES; i++)
+	for (unsigned int i = 0; (bus == &buses.mmio || bus == &buses.msix) && i < DEVICES; i++)
 		for (unsigned int q = 0; q < m.dev[i]->num_queues; q++, m.rings++)
 			m.ring[m.rings] = (struct ring){ i, q, 0x40000 + 0x8000 * (uint64_t)m.rings, m.dev[i]->queues[q].num_max };
 }

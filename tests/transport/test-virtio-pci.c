@@ -900,6 +900,44 @@ static void legacy_misbehaviour(void **state)
 	assert_int_equal(f->console.len, 2);
 }
 
+/* clause 2.6.1: a queue is reset by itself, and used again elsewhere; the other one goes on. Without the feature nothing happens. */
+static void queue_reset(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int reset = f->common + VIRTIO_PCI_QUEUE_RESET, on = f->common + VIRTIO_PCI_QUEUE_ENABLE;
+
+	bring_up(f);
+	out(f, reset, 2, 1);
+	assert_int_equal(in(f, on, 2), 1);
+	set_status(f, 0);
+	set_status(f, 3);
+	accept(f, VIRTIO_F_VERSION_1 | VIRTIO_F_RING_RESET);
+	set_status(f, 11);
+	for (unsigned int i = 0; i < 2; i++) {
+		place(f, i, 0x10000 + 0x10000 * i);
+		enable(f);
+	}
+	set_status(f, 15);
+	out(f, reset, 2, 0);
+	assert_int_equal(in(f, on, 2), 1);
+	out(f, reset, 2, 1);
+	assert_int_equal(in(f, reset, 2), 0);
+	assert_int_equal(in(f, on, 2), 0);
+	assert_int_equal(in(f, f->common + VIRTIO_PCI_QUEUE_SIZE, 2), 32);
+	assert_int_equal(in(f, f->common + VIRTIO_PCI_QUEUE_DESC, 4), 0);
+	/* A kick of it is nothing, whatever its memory says now. */
+	offer(f, 0x20000, 0x8000, 2, false);
+	out(f, f->notify + VIRTIO_PCI_NOTIFY_STEP, 2, 1);
+	assert_int_equal(f->console.len, 0);
+	place(f, 1, 0x30000);
+	enable(f);
+	offer(f, 0x30000, 0x8000, 3, false);
+	out(f, f->notify + VIRTIO_PCI_NOTIFY_STEP, 2, 1);
+	assert_int_equal(f->console.len, 3);
+	assert_true(f->dev->queues[0].num);
+	assert_null(f->bed->complaint);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define test_modern(name) cmocka_unit_test_setup_teardown(name, setup_modern, teardown)
 
@@ -912,7 +950,7 @@ int main(void)
 		test(bad_queues), test_modern(printing), test(printing), test(kick_before_driver_ok), test(reset_forgets),
 		cmocka_unit_test_setup_teardown(reset_drains, setup_disk, teardown), test(broken_ring), test(losing_the_bus),
 		test(config_window), test(config_changes), test(through_the_configuration_space), test(restarting),
-		test(legacy_registers), test(legacy_printing), test(legacy_before_driver_ok), test(legacy_misbehaviour),
+		test(legacy_registers), test(legacy_printing), test(legacy_before_driver_ok), test(legacy_misbehaviour), test(queue_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
