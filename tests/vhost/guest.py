@@ -31,7 +31,7 @@ class Guest:
         need('qemu-system-x86_64', 'qemu-system-x86')
         need('mke2fs', 'e2fsprogs')
         try:
-            debian.prepare(bench.kennel, FOLDER)
+            self.folder = debian.prepare(bench.kennel, FOLDER, '686')
         except debian.Skipped as reason:
             raise Skip(reason) from None
         self.bench = bench
@@ -45,7 +45,7 @@ class Guest:
         tree, root = self.bench.path('tree'), self.bench.file('root', size=48 << 20)
         for name in 'bin', 'dev', 'proc', 'sys', 'tmp':
             os.makedirs(os.path.join(tree, name))
-        shutil.copy(os.path.join(FOLDER, 'busybox'), os.path.join(tree, 'bin'))
+        shutil.copy(os.path.join(self.folder, 'busybox'), os.path.join(tree, 'bin'))
         os.symlink('busybox', os.path.join(tree, 'bin/sh'))
         shutil.copy(os.path.join(HERE, 'guest-inside'), os.path.join(tree, 'inside'))
         subprocess.run(['mke2fs', '-q', '-F', '-t', 'ext4', '-d', tree, root], check=True, capture_output=True, env=TOOLS)
@@ -69,7 +69,7 @@ class Guest:
             '-chardev', f'socket,id=net,path={self.bench.path("net.socket")}{reconnect}', '-netdev', 'vhost-user,id=net,chardev=net',
             # QEMU 7.2 crashes when a network card with MSI-X vectors starts on vhost-user without KVM.
             '-device', 'virtio-net-pci,netdev=net,mac=52:54:00:12:34:56,vectors=0',
-            '-kernel', os.path.join(FOLDER, 'vmlinuz'), '-initrd', os.path.join(FOLDER, 'initrd.img'),
+            '-kernel', os.path.join(self.folder, 'vmlinuz'), '-initrd', os.path.join(self.folder, 'initrd.img'),
             '-append', f'console=ttyS0 quiet net.ifnames=0 root=/dev/vda rw init=/inside run={what} web=10.0.2.2:{self.web.server_port}')
 
     def console(self):
