@@ -279,7 +279,13 @@ static bool software_interrupt(struct cpu *cpu, uint32_t vector, uint32_t eip)
 	if (enter(&e))
 		return true;
 	cpu->eip = eip;
-	return raise_exception(cpu, fault);
+	if (raise_exception(cpu, fault))
+		return true;
+	if (vector == TRAP_BP) {	/* INT3 is an exception itself, and then the first: kernels end that way on purpose */
+		cpu->exit.vector = TRAP_BP;
+		cpu->exit.error = 0;
+	}
+	return false;
 }
 
 bool deliver_interrupt(struct cpu *cpu)

@@ -123,8 +123,8 @@ int main(int argc, char **argv)
 	start(board.cpu, load(argv[1], config.ram.base));
 	exit = run(board.cpu);
 	fwrite(board.out, 1, board.len, stdout);
-	if (exit->kind != EXIT_SHUTDOWN)
-		fprintf(stderr, "harness: ended with exit %u, vector %u (%#x, %#x) at %#x\n", exit->kind, exit->vector, exit->error, exit->address,
-			exit->eip);
-	return exit->kind != EXIT_SHUTDOWN;
+	if (exit->kind == EXIT_SHUTDOWN && exit->vector == TRAP_BP)	/* its last words are an INT3 without an IDT */
+		return 0;
+	fprintf(stderr, "harness: ended with exit %u, vector %u (%#x, %#x) at %#x\n", exit->kind, exit->vector, exit->error, exit->address, exit->eip);
+	return 1;
 }
