@@ -122,15 +122,20 @@ void virtio_device_remove(struct virtio_device *vdev)
 
 /* --- config fields ---------------------------------------------------------------------------------------------------- */
 
+static int get(struct virtio_device *vdev, size_t offset, void *buf, size_t len)
+{
+	return vdev && buf ? vdev->bus->get(vdev, offset, buf, len) : -VIRTIO_EINVAL;
+}
+
 int virtio_config_get8(struct virtio_device *vdev, size_t offset, uint8_t *value)
 {
-	return vdev->bus->get(vdev, offset, value, sizeof(*value));
+	return get(vdev, offset, value, sizeof(*value));
 }
 
 int virtio_config_get16(struct virtio_device *vdev, size_t offset, uint16_t *value)
 {
 	uint8_t raw[sizeof(*value)];
-	int ret = vdev->bus->get(vdev, offset, raw, sizeof(raw));
+	int ret = value ? get(vdev, offset, raw, sizeof(raw)) : -VIRTIO_EINVAL;
 
 	if (!ret)
 		*value = virtio_get16(vdev->big_endian, raw);
@@ -140,7 +145,7 @@ int virtio_config_get16(struct virtio_device *vdev, size_t offset, uint16_t *val
 int virtio_config_get32(struct virtio_device *vdev, size_t offset, uint32_t *value)
 {
 	uint8_t raw[sizeof(*value)];
-	int ret = vdev->bus->get(vdev, offset, raw, sizeof(raw));
+	int ret = value ? get(vdev, offset, raw, sizeof(raw)) : -VIRTIO_EINVAL;
 
 	if (!ret)
 		*value = virtio_get32(vdev->big_endian, raw);
@@ -150,7 +155,7 @@ int virtio_config_get32(struct virtio_device *vdev, size_t offset, uint32_t *val
 int virtio_config_get64(struct virtio_device *vdev, size_t offset, uint64_t *value)
 {
 	uint8_t raw[sizeof(*value)];
-	int ret = vdev->bus->get(vdev, offset, raw, sizeof(raw));
+	int ret = value ? get(vdev, offset, raw, sizeof(raw)) : -VIRTIO_EINVAL;
 
 	if (!ret)
 		*value = virtio_get64(vdev->big_endian, raw);

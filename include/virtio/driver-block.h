@@ -41,7 +41,7 @@ struct virtio_block {
 	uint8_t range[VIRTIO_BLOCK_RANGE_LEN];
 };
 
-/* Take the device over. 0 or negative error; on error the device has been told FAILED. */
+/* Take the device over. 0; -VIRTIO_EINVAL: null; another error: the device has been told FAILED. */
 int virtio_block_probe(struct virtio_block *blk, struct virtio_device *vdev);
 
 /*

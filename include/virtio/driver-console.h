@@ -22,7 +22,7 @@ struct virtio_console {
 	uint8_t buffer[VIRTIO_CONSOLE_INPUTS][VIRTIO_CONSOLE_CHUNK];
 };
 
-/* Take the device over and post input buffers. 0 or negative error; on error the device has been told FAILED. */
+/* Take the device over and post input buffers. 0; -VIRTIO_EINVAL: null; another error: the device has been told FAILED. */
 int virtio_console_probe(struct virtio_console *con, struct virtio_device *vdev);
 
 /*

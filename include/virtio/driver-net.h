@@ -43,7 +43,7 @@ struct virtio_net {
 	struct virtio_net_buffer tx_buffer[VIRTIO_NET_TX_BUFFERS];
 };
 
-/* Take the device over and post receive buffers. 0 or negative error; on error the device has been told FAILED. */
+/* Take the device over and post receive buffers. 0; -VIRTIO_EINVAL: null; another error: the device has been told FAILED. */
 int virtio_net_probe(struct virtio_net *net, struct virtio_device *vdev);
 
 /* Send a copy of the frame. 0; -VIRTIO_EAGAIN: all send buffers are under way; -VIRTIO_EINVAL: too long; -VIRTIO_ENODEV. */

@@ -15,7 +15,7 @@ struct virtio_rng {
 	uint8_t buffer[VIRTIO_RNG_CHUNK];
 };
 
-/* Take the device over. 0 or negative error; on error the device has been told FAILED. */
+/* Take the device over. 0; -VIRTIO_EINVAL: null; another error: the device has been told FAILED. */
 int virtio_rng_probe(struct virtio_rng *rng, struct virtio_device *vdev);
 
 /* Fill @data with @len random bytes, waiting for the device. 0, or -VIRTIO_ENODEV, -VIRTIO_EIO: it gives nothing. */

@@ -239,7 +239,7 @@ static inline bool virtio_device_has(const struct virtio_device *vdev, uint64_t 
 	return (vdev->features & feature) == feature;
 }
 
-/* Config fields in our own byte order; -VIRTIO_ERANGE outside the config space. */
+/* Config fields in our own byte order; -VIRTIO_ERANGE outside the config space, -VIRTIO_EINVAL: null. */
 int virtio_config_get8(struct virtio_device *vdev, size_t offset, uint8_t *value);
 int virtio_config_get16(struct virtio_device *vdev, size_t offset, uint16_t *value);
 int virtio_config_get32(struct virtio_device *vdev, size_t offset, uint32_t *value);

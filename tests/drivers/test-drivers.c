@@ -9,7 +9,9 @@
 
 #include <transport/direct.h>
 #include <virtio/driver-block.h>
+#include <virtio/driver-console.h>
 #include <virtio/driver-net.h>
+#include <virtio/driver-rng.h>
 
 #define MEMORY	(512 * 1024u)
 
@@ -273,6 +275,63 @@ static void no_checksums(void **state)
 	destroy(b);
 }
 
+/* --- bad arguments ----------------------------------------------------------------------------------------------------- */
+
+static void arguments(void **state)
+{
+	struct bench *b = create(&disk_ops, VIRTIO_ID_BLOCK, 0, VIRTIO_BLOCK_CFG_LEN, 1);
+	struct virtio_block *blk = bench_alloc(b, sizeof(*blk), 16);
+	struct virtio_console con = { .vdev = NULL };
+	struct virtio_net *net = bench_alloc(b, sizeof(*net), 16);
+	struct virtio_device *vdev = &b->direct.vdev;
+	struct virtio_rng rng = { .vdev = NULL };
+	struct virtio_iov piece = { b->memory, 512 };
+	struct virtio_queue *vq;
+	uint64_t value;
+
+	assert_int_equal(virtio_device_setup(NULL, 0), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_device_queue(NULL, 0, NULL, NULL, &vq), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_device_queue(vdev, 0, NULL, NULL, NULL), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_device_queue(vdev, VIRTIO_DRIVER_QUEUES, NULL, NULL, &vq), -VIRTIO_ENOENT);
+	assert_int_equal(virtio_config_get64(NULL, 0, &value), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_config_get64(vdev, 0, NULL), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_config_get32(vdev, 0, NULL), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_config_get16(vdev, 0, NULL), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_config_get8(vdev, 0, NULL), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_config_get64(vdev, SIZE_MAX, &value), -VIRTIO_ERANGE);
+	assert_int_equal(virtio_block_probe(NULL, vdev), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_block_probe(blk, NULL), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_console_probe(NULL, vdev), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_console_probe(&con, NULL), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_net_probe(NULL, vdev), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_net_probe(net, NULL), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_rng_probe(NULL, vdev), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_rng_probe(&rng, NULL), -VIRTIO_EINVAL);
+
+	assert_int_equal(virtio_block_probe(blk, vdev), 0);
+	assert_int_equal(virtio_block_submit(NULL, &blk->own, 0, 0, NULL, 0), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_block_submit(blk, NULL, 0, 0, NULL, 0), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_block_submit(blk, &blk->own, 0, 0, NULL, 1), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_block_submit(blk, &blk->own, 0, 0, &piece, VIRTIO_BLOCK_PIECES + 1), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_block_read(NULL, 0, b->memory, 512), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_block_read(blk, 0, NULL, 512), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_block_read(blk, 0, b->memory + MEMORY, 512), -VIRTIO_EFAULT);
+	assert_int_equal(virtio_block_write(blk, 0, NULL, 512), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_block_flush(NULL), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_block_discard(NULL, 0, 1), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_block_write_zeroes(NULL, 0, 1, false), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_block_get_id(blk, NULL), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_console_write(NULL, "x", 1), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_net_send(NULL, "x", 1), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_net_send(net, NULL, 1), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_net_send(net, "x", 0), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_net_send(net, "x", VIRTIO_NET_FRAME + 1), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_rng_read(NULL, b->memory, 1), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_rng_read(&rng, NULL, 1), -VIRTIO_EINVAL);
+	virtio_block_remove(blk);
+	destroy(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +340,7 @@ int main(void)
 		cmocka_unit_test(merged),
 		cmocka_unit_test(checksums),
 		cmocka_unit_test(no_checksums),
+		cmocka_unit_test(arguments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

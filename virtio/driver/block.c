@@ -83,9 +83,12 @@ static int read_config(struct virtio_block *blk)
 
 int virtio_block_probe(struct virtio_block *blk, struct virtio_device *vdev)
 {
-	int ret = virtio_device_setup(vdev, VIRTIO_BLOCK_F_SEG_MAX | VIRTIO_BLOCK_F_RO | VIRTIO_BLOCK_F_BLK_SIZE | VIRTIO_BLOCK_F_FLUSH |
-						    VIRTIO_BLOCK_F_DISCARD | VIRTIO_BLOCK_F_WRITE_ZEROES);
+	int ret;
 
+	if (!blk)
+		return -VIRTIO_EINVAL;
+	ret = virtio_device_setup(vdev, VIRTIO_BLOCK_F_SEG_MAX | VIRTIO_BLOCK_F_RO | VIRTIO_BLOCK_F_BLK_SIZE | VIRTIO_BLOCK_F_FLUSH |
+						VIRTIO_BLOCK_F_DISCARD | VIRTIO_BLOCK_F_WRITE_ZEROES);
 	if (ret < 0)
 		return ret;
 	blk->vdev = vdev;
@@ -110,12 +113,15 @@ static bool reads_data(uint32_t type)
 int virtio_block_submit(struct virtio_block *blk, struct virtio_block_request *request, uint32_t type, uint64_t sector,
 			const struct virtio_iov *data, unsigned int count)
 {
-	bool big = blk->vdev->big_endian;
 	struct virtio_iov sg[VIRTIO_BLOCK_PIECES + 2];
+	bool big;
 	long ret;
 
+	if (!blk || !request || (count && !data))
+		return -VIRTIO_EINVAL;
 	if (count > VIRTIO_BLOCK_PIECES || (count > blk->seg_max && count > 1))
 		return -VIRTIO_EINVAL;
+	big = blk->vdev->big_endian;
 	virtio_put32(big, request->header, type);
 	virtio_put32(big, request->header + 4, 0);
 	virtio_put64(big, request->header + 8, sector);
@@ -139,9 +145,12 @@ int virtio_block_submit(struct virtio_block *blk, struct virtio_block_request *r
 static int run(struct virtio_block *blk, uint32_t type, uint64_t sector, void *data, size_t len)
 {
 	struct virtio_iov piece = { data, len };
-	struct virtio_block_request *request = &blk->own;
+	struct virtio_block_request *request;
 	int ret;
 
+	if (!blk || (len && !data))
+		return -VIRTIO_EINVAL;
+	request = &blk->own;
 	request->done = NULL;
 	ret = virtio_block_submit(blk, request, type, sector, &piece, len ? 1 : 0);
 	if (ret < 0)
@@ -164,7 +173,7 @@ int virtio_block_write(struct virtio_block *blk, uint64_t sector, const void *da
 
 int virtio_block_flush(struct virtio_block *blk)
 {
-	return blk->flush ? run(blk, VIRTIO_BLOCK_T_FLUSH, 0, NULL, 0) : 0;
+	return !blk || blk->flush ? run(blk, VIRTIO_BLOCK_T_FLUSH, 0, NULL, 0) : 0;
 }
 
 /* Requests of type @type for one range after the other, of at most @max sectors each. */
@@ -189,18 +198,22 @@ static int run_ranges(struct virtio_block *blk, uint32_t type, uint64_t sector, 
 
 int virtio_block_discard(struct virtio_block *blk, uint64_t sector, uint64_t sectors)
 {
-	return run_ranges(blk, VIRTIO_BLOCK_T_DISCARD, sector, sectors, blk->max_discard, 0);
+	return !blk ? -VIRTIO_EINVAL : run_ranges(blk, VIRTIO_BLOCK_T_DISCARD, sector, sectors, blk->max_discard, 0);
 }
 
 int virtio_block_write_zeroes(struct virtio_block *blk, uint64_t sector, uint64_t sectors, bool unmap)
 {
-	return run_ranges(blk, VIRTIO_BLOCK_T_WRITE_ZEROES, sector, sectors, blk->max_zeroes, unmap ? VIRTIO_BLOCK_RANGE_UNMAP : 0);
+	uint32_t flags = unmap ? VIRTIO_BLOCK_RANGE_UNMAP : 0;
+
+	return !blk ? -VIRTIO_EINVAL : run_ranges(blk, VIRTIO_BLOCK_T_WRITE_ZEROES, sector, sectors, blk->max_zeroes, flags);
 }
 
 int virtio_block_get_id(struct virtio_block *blk, char id[VIRTIO_BLOCK_ID_LEN + 1])
 {
 	int ret;
 
+	if (!blk || !id)
+		return -VIRTIO_EINVAL;
 	virtio_zero(blk->id, sizeof(blk->id));
 	ret = run(blk, VIRTIO_BLOCK_T_GET_ID, 0, blk->id, sizeof(blk->id));
 	virtio_copy(id, blk->id, sizeof(blk->id));

@@ -21,7 +21,7 @@ static void on_input(struct virtio_queue *vq)
 
 int virtio_console_probe(struct virtio_console *con, struct virtio_device *vdev)
 {
-	int ret = virtio_device_setup(vdev, VIRTIO_CONSOLE_F_SIZE);
+	int ret = con ? virtio_device_setup(vdev, VIRTIO_CONSOLE_F_SIZE) : -VIRTIO_EINVAL;
 
 	if (ret < 0)
 		return ret;
@@ -48,6 +48,8 @@ long virtio_console_write(struct virtio_console *con, const void *data, size_t l
 	unsigned long used;
 	long ret;
 
+	if (!con || (len && !data))
+		return -VIRTIO_EINVAL;
 	if (!len)
 		return 0;
 	ret = virtio_add_outbuf(con->out, &piece, 1, &used);

@@ -55,7 +55,11 @@ static int set_up(struct virtio_net *net, struct virtio_device *vdev)
 
 int virtio_net_probe(struct virtio_net *net, struct virtio_device *vdev)
 {
-	int ret = virtio_device_setup(vdev, VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | (net->wanted & VIRTIO_NET_DRIVER_WANTED));
+	int ret;
+
+	if (!net)
+		return -VIRTIO_EINVAL;
+	ret = virtio_device_setup(vdev, VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | (net->wanted & VIRTIO_NET_DRIVER_WANTED));
 
 	if (ret < 0)
 		return ret;
@@ -84,18 +88,19 @@ static struct virtio_net_buffer *free_tx_buffer(struct virtio_net *net)
 
 static int send(struct virtio_net *net, const void *frame, size_t len, const struct virtio_net_checksum *checksum)
 {
-	bool big = net->vdev->big_endian;
 	struct virtio_net_buffer *buffer;
 	struct virtio_iov sg[2];
+	bool big;
 	long ret;
 
-	if (!len || len > VIRTIO_NET_FRAME)
+	if (!net || !frame || !len || len > VIRTIO_NET_FRAME)
 		return -VIRTIO_EINVAL;
 	virtio_harvest(net->tx);
 	buffer = free_tx_buffer(net);
 	if (!buffer)
 		return -VIRTIO_EAGAIN;
 	virtio_zero(buffer->data, net->header);
+	big = net->vdev->big_endian;
 	if (checksum && checksum->needed) {
 		buffer->data[VIRTIO_NET_HDR_FLAGS] = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 		virtio_put16(big, buffer->data + VIRTIO_NET_HDR_CSUM_START, checksum->start);
@@ -117,6 +122,8 @@ int virtio_net_send(struct virtio_net *net, const void *frame, size_t len)
 int virtio_net_send_offload(struct virtio_net *net, const void *frame, size_t len, const struct virtio_net_checksum *checksum)
 {
 	/* 5.1.6.2.1: NEEDS_CSUM only after VIRTIO_NET_F_CSUM, and within the frame. */
+	if (!net)
+		return -VIRTIO_EINVAL;
 	if (checksum && checksum->needed && !virtio_device_has(net->vdev, VIRTIO_NET_F_CSUM))
 		return -VIRTIO_EOPNOTSUPP;
 	if (checksum && checksum->needed && (size_t)checksum->start + checksum->offset + 2 > len)

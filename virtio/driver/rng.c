@@ -4,7 +4,7 @@
 
 int virtio_rng_probe(struct virtio_rng *rng, struct virtio_device *vdev)
 {
-	int ret = virtio_device_setup(vdev, 0);
+	int ret = rng ? virtio_device_setup(vdev, 0) : -VIRTIO_EINVAL;
 
 	if (ret < 0)
 		return ret;
@@ -22,6 +22,8 @@ int virtio_rng_read(struct virtio_rng *rng, void *data, size_t len)
 {
 	uint8_t *to = data;
 
+	if (!rng || (len && !data))
+		return -VIRTIO_EINVAL;
 	while (len) {
 		struct virtio_iov piece = { rng->buffer, len < VIRTIO_RNG_CHUNK ? len : VIRTIO_RNG_CHUNK };
 		long ret = virtio_add_inbuf(rng->queue, &piece, 0, 1, &rng->used);
