@@ -117,10 +117,14 @@ static int share_root(struct options *o, struct error *error)
 	return err;
 }
 
-/* The root file system of the user's choice, and the parameters for it unless they are of the user's choice too. */
+/*
+ * The root file system of the user's choice, and the parameters for it unless they are of the user's choice too. A directory is cached as
+ * a disk would be: it is this guest's, whose programs want to map files shared, which 9P without a cache does not do.
+ */
 static int use_root(struct options *o, struct error *error)
 {
-	static const char disk[] = "root=/dev/vda", share[] = "root=/dev/root rootfstype=9p rootflags=trans=virtio,version=9p2000.L";
+	static const char disk[] = "root=/dev/vda";
+	static const char share[] = "root=/dev/root rootfstype=9p rootflags=trans=virtio,version=9p2000.L,msize=131072,cache=loose";
 	const char *comma = strrchr(o->root, ',');
 	bool read_only = comma && !strcmp(comma, ",ro");
 	char path[PATH_MAX], parameters[128];
