@@ -84,8 +84,8 @@ void virtio_dev_reset(struct virtio_dev *dev)
 
 int virtio_dev_set_features(struct virtio_dev *dev, uint64_t features)
 {
-	uint64_t old = dev->features;
-	bool old_big = dev->big_endian;
+	uint64_t old;
+	bool old_big;
 	int ret = 0;
 
 	/* 2.2.1-1, 3.1.1-2: only features that were offered, and none once they are agreed on. */
@@ -97,6 +97,8 @@ int virtio_dev_set_features(struct virtio_dev *dev, uint64_t features)
 	/* 6.1: the packed ring came with virtio 1; there is no legacy form of it. */
 	if ((features & VIRTIO_F_RING_PACKED) && !(features & VIRTIO_F_VERSION_1))
 		return -VIRTIO_EINVAL;
+	old = dev->features;
+	old_big = dev->big_endian;
 	dev->features = features;
 	/* 2.2.3-1, 2.5.3-1: a driver without VERSION_1 is a legacy one and speaks the guest's byte order. */
 	dev->big_endian = features & VIRTIO_F_VERSION_1 ? false : dev->legacy_big_endian;

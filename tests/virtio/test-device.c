@@ -204,6 +204,39 @@ static void queues(void **state)
 	assert_int_equal(t.queues[0].num_max, 16);
 }
 
+/* No device, or no such queue. */
+static void nothing_there(void **state)
+{
+	struct vring_buffer buf;
+	struct virtio_iov iov[16];
+	struct toy t;
+	uint8_t c;
+
+	toy_init(&t);
+	assert_int_equal(virtio_dev_pop(NULL, 0, &buf, iov, 16), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_dev_pop(&t.dev, 2, &buf, iov, 16), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_dev_set_features(NULL, 0), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_dev_set_queue(NULL, 0, 16, 0, 1024, 2048), -VIRTIO_ENOENT);
+	assert_int_equal(virtio_dev_config_read(NULL, 0, &c, 1), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_dev_config_read(&t.dev, 0, NULL, 1), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_dev_config_write(NULL, 0, &c, 1), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_dev_config_write(&t.dev, 0, NULL, 1), -VIRTIO_EINVAL);
+	virtio_dev_start(NULL);
+	virtio_dev_start(&t.dev);
+	virtio_dev_push(NULL, 0, 0, 0);
+	virtio_dev_push(&t.dev, 2, 0, 0);
+	virtio_dev_flush(NULL, 0);
+	virtio_dev_flush(&t.dev, 2);
+	virtio_dev_kick(NULL, 0);
+	virtio_dev_notified(NULL, 0);
+	virtio_dev_config_changed(NULL);
+	virtio_dev_destroy(NULL);
+	/* A kick with data names its queue in the lower half. */
+	virtio_dev_notified(&t.dev, 0x00050001);
+	virtio_dev_notified(&t.dev, 0x00050002);
+	assert_int_equal(t.kicks, 1);
+}
+
 /* A broken device is silent, says so once, and is whole again after a reset. */
 static void breaking(void **state)
 {
@@ -313,6 +346,7 @@ int main(void)
 		cmocka_unit_test(status_machine),
 		cmocka_unit_test(config_space),
 		cmocka_unit_test(queues),
+		cmocka_unit_test(nothing_there),
 		cmocka_unit_test(breaking),
 		cmocka_unit_test(pieces),
 		cmocka_unit_test(translation),

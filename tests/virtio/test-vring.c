@@ -123,6 +123,70 @@ static void bad_arguments(void **state)
 	pair_destroy(p);
 }
 
+/* Nothing, where something belongs: an error, or nothing happens. */
+static void null_arguments(void **state)
+{
+	struct pair *p = pair_create(8, 0, false, 0);
+	struct virtio_iov iov = { p->memory, 1 };
+	struct virtio_device bare = { .platform = NULL };
+	struct virtio_queue *vq;
+	struct vring_buffer buf;
+	unsigned long used;
+
+	assert_int_equal(vring_device_pop(NULL, &buf, &iov, 1), -VIRTIO_EINVAL);
+	assert_int_equal(vring_device_pop(&p->dev, NULL, &iov, 1), -VIRTIO_EINVAL);
+	assert_int_equal(vring_device_pop(&p->dev, &buf, NULL, 1), -VIRTIO_EINVAL);
+	assert_null(p->dev.broken);
+	vring_device_push(NULL, 0, 0);
+	vring_device_unpop(NULL, 0);
+	vring_device_break(NULL, "test");
+	assert_false(vring_device_flush(NULL));
+	assert_false(vring_device_notify(NULL, true));
+	assert_false(vring_device_has_buffers(NULL));
+	assert_int_equal(virtio_add_outbuf(NULL, &iov, 1, &used), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_add_inbuf(NULL, &iov, 0, 1, &used), -VIRTIO_EINVAL);
+	virtio_sync(NULL);
+	virtio_detach_outbuf(NULL, 0);
+	virtio_detach_inbuf(NULL, 0);
+	assert_int_equal(virtio_harvest(NULL), 0);
+	assert_int_equal(vring_driver_create(NULL, 0, 8, p->memory, p->memory, p->memory, &vq), -VIRTIO_EINVAL);
+	assert_int_equal(vring_driver_create(&bare, 0, 8, p->memory, p->memory, p->memory, &vq), -VIRTIO_EINVAL);
+	assert_int_equal(vring_driver_create(&p->vdev, 0, 8, p->memory, p->memory, p->memory, NULL), -VIRTIO_EINVAL);
+	vring_driver_destroy(NULL);
+	assert_int_equal(virtio_device_setup(NULL, 0), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_device_setup(&bare, 0), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_device_queue(NULL, 0, NULL, NULL, &vq), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_device_queue(&p->vdev, 0, NULL, NULL, NULL), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_device_queue(&p->vdev, VIRTIO_DRIVER_QUEUES, NULL, NULL, &vq), -VIRTIO_ENOENT);
+	assert_int_equal(virtio_device_queue(&p->vdev, 0, NULL, NULL, &vq), -VIRTIO_EBUSY);
+	pair_destroy(p);
+}
+
+static void bad_setup_packed(void **state)
+{
+	struct pair *p = pair_create(8, PACKED, false, 0);
+	struct vring_device d = { 0 };
+	struct virtio_queue *vq;
+	uint64_t end = PAIR_START + PAIR_MEMORY;
+
+	assert_int_equal(vring_device_init(&d, &p->mem, 0, p->desc, p->avail, p->used, PACKED, false), -VIRTIO_EINVAL);
+	assert_int_equal(vring_device_init(&d, &p->mem, 32769, p->desc, p->avail, p->used, PACKED, false), -VIRTIO_EINVAL);
+	assert_int_equal(vring_device_init(&d, &p->mem, 8, p->desc + 8, p->avail, p->used, PACKED, false), -VIRTIO_EINVAL);
+	assert_int_equal(vring_device_init(&d, &p->mem, 8, p->desc, p->avail + 2, p->used, PACKED, false), -VIRTIO_EINVAL);
+	assert_int_equal(vring_device_init(&d, &p->mem, 8, p->desc, p->avail, p->used + 2, PACKED, false), -VIRTIO_EINVAL);
+	assert_int_equal(vring_device_init(&d, &p->mem, 8, end - 112, p->avail, p->used, PACKED, false), -VIRTIO_EFAULT);
+	assert_int_equal(vring_device_init(&d, &p->mem, 8, p->desc, end, p->used, PACKED, false), -VIRTIO_EFAULT);
+	assert_int_equal(vring_device_init(&d, &p->mem, 8, p->desc, p->avail, end, PACKED, false), -VIRTIO_EFAULT);
+	/* There is no legacy packed ring. */
+	assert_int_equal(vring_device_init(&d, &p->mem, 8, p->desc, p->avail, p->used, VIRTIO_F_RING_PACKED, false), -VIRTIO_EINVAL);
+	assert_int_equal(d.num, 0);
+	assert_int_equal(vring_device_init(&d, &p->mem, 7, p->desc, p->avail, end - 4, PACKED, false), 0);
+	assert_int_equal(vring_driver_create(&p->vdev, 0, 0, p->memory, p->memory, p->memory, &vq), -VIRTIO_EINVAL);
+	assert_int_equal(vring_driver_create(&p->vdev, 0, 8, p->memory, p->memory + 2, p->memory, &vq), -VIRTIO_EINVAL);
+	assert_int_equal(vring_driver_create(&p->vdev, 0, 7, p->memory, p->memory, p->memory, &vq), 0);
+	pair_destroy(p);
+}
+
 static void bad_setup(void **state)
 {
 	struct pair *p = pair_create(8, 0, false, 0);
@@ -733,6 +797,8 @@ int main(void)
 		cmocka_unit_test(request_and_answer),
 		cmocka_unit_test(lengths),
 		cmocka_unit_test(bad_arguments),
+		cmocka_unit_test(null_arguments),
+		cmocka_unit_test(bad_setup_packed),
 		cmocka_unit_test(bad_setup),
 		cmocka_unit_test(everything_arrives),
 		cmocka_unit_test(everything_arrives_packed),
