@@ -2,7 +2,7 @@
 /* direct.c - a device and its driver, joined by calls: see direct.h. */
 #include <transport/direct.h>
 
-/* --- the device's side -------------------------------------------------------------------------------------------------- */
+/* --- the device's side ---------------------------------------------------------------------------------------------- */
 
 static void direct_interrupt(struct virtio_dev *dev, unsigned int queue)
 {
@@ -36,7 +36,7 @@ static const struct virtio_transport_ops direct_transport = {
 	.broken = direct_broken,
 };
 
-/* --- the driver's side -------------------------------------------------------------------------------------------------- */
+/* --- the driver's side ---------------------------------------------------------------------------------------------- */
 
 static struct virtio_direct *of(struct virtio_device *vdev)
 {
@@ -118,9 +118,10 @@ static const struct virtio_bus direct_bus = {
 	.notify = direct_notify,
 };
 
-/* --- both ----------------------------------------------------------------------------------------------------------------- */
+/* --- both ----------------------------------------------------------------------------------------------------------- */
 
-int virtio_direct_init(struct virtio_direct *direct, struct virtio_dev *dev, const struct virtio_platform *platform, bool big_endian)
+int virtio_direct_init(struct virtio_direct *direct, struct virtio_dev *dev, const struct virtio_platform *platform,
+		       bool big_endian)
 {
 	if (!direct || !dev || !platform || !platform->mem || dev->num_queues > VIRTIO_DRIVER_QUEUES)
 		return -VIRTIO_EINVAL;

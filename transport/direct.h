@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * direct.h - no bus at all: joins a device and its driver, both ends of libvirtio, in one program by plain calls. Rings are all there is
- * between them. For tests, and for hosts that drive a device of their own on behalf of somebody who does not speak virtio. Freestanding.
+ * direct.h - no bus at all: joins a device and its driver, both ends of libvirtio, in one program by plain calls. Rings are all
+ * there is between them. For tests, and for hosts that drive a device of their own on behalf of somebody who does not speak
+ * virtio. Freestanding.
  *
  *	virtio_direct_init(&direct, dev, platform, false);
  *	virtio_block_probe(&block, &direct.vdev);
@@ -27,14 +28,16 @@ struct virtio_direct {
 };
 
 /*
- * @platform: gives memory for rings, and is the device's memory too; it outlives both. @big_endian: the byte order unless VERSION_1 is
- * negotiated. 0, or -VIRTIO_EINVAL: null, or a device of more queues than our drivers use. Owns nothing, and must not move.
+ * @platform: gives memory for rings, and is the device's memory too; it outlives both. @big_endian: the byte order unless
+ * VERSION_1 is negotiated. 0, or -VIRTIO_EINVAL: null, or a device of more queues than our drivers use. Owns nothing, and must
+ * not move.
  */
-int virtio_direct_init(struct virtio_direct *direct, struct virtio_dev *dev, const struct virtio_platform *platform, bool big_endian);
+int virtio_direct_init(struct virtio_direct *direct, struct virtio_dev *dev, const struct virtio_platform *platform,
+		       bool big_endian);
 
 /*
- * Deliver what is pending: queues harvest. True: there was something. *@config (unless NULL) becomes whether the configuration or the
- * status changed.
+ * Deliver what is pending: queues harvest. True: there was something. *@config (unless NULL) becomes whether the configuration
+ * or the status changed.
  */
 bool virtio_direct_deliver(struct virtio_direct *direct, bool *config);
 

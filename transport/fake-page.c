@@ -2,7 +2,7 @@
 /* fake-page.c - the buses of the test bed that are pages above the top of memory: three generations of lguest's, and s390's. */
 #include "transport/fake-internal.h"
 
-/* --- lguest of Linux 2.6.23 ------------------------------------------------------------------------------------------------ */
+/* --- lguest of Linux 2.6.23 ----------------------------------------------------------------------------------------- */
 
 static void dma_raise(void *opaque, unsigned int irq)
 {
@@ -29,7 +29,8 @@ static int dma_init(struct virtio_fake *fake)
 {
 	static const struct lguest_dma_ops ops = { .raise = dma_raise, .wake = dma_wake, .complain = fake_complain };
 
-	return lguest_dma_init(&fake->dma.host, &fake->mem, fake->top, fake->mem.size, fake->private, LGUEST_DMA_PRIVATE, &ops, fake);
+	return lguest_dma_init(&fake->dma.host, &fake->mem, fake->top, fake->mem.size, fake->private, LGUEST_DMA_PRIVATE, &ops,
+			       fake);
 }
 
 static int dma_add(struct virtio_fake *fake, unsigned int index)
@@ -76,7 +77,7 @@ const struct fake_bus fake_lguest_dma = {
 	.deliver = dma_deliver,
 };
 
-/* --- lguest of Linux 2.6.24 ------------------------------------------------------------------------------------------------ */
+/* --- lguest of Linux 2.6.24 ----------------------------------------------------------------------------------------- */
 
 static void tlv_raise(void *opaque, unsigned int irq)
 {
@@ -134,7 +135,7 @@ const struct fake_bus fake_lguest_tlv = {
 	.deliver = tlv_deliver,
 };
 
-/* --- lguest of later Linux --------------------------------------------------------------------------------------------------- */
+/* --- lguest of later Linux ------------------------------------------------------------------------------------------ */
 
 static void lguest_raise(void *opaque, unsigned int irq)
 {
@@ -192,7 +193,7 @@ const struct fake_bus fake_lguest_page = {
 	.deliver = lguest_deliver,
 };
 
-/* --- s390 ------------------------------------------------------------------------------------------------------------------------ */
+/* --- s390 ----------------------------------------------------------------------------------------------------------- */
 
 /* Equal events that nobody has taken yet are one, which no guest can tell, so that the list has an end. */
 static void s390_raise(void *opaque, uint32_t reason, uint64_t token)

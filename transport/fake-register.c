@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* fake-register.c - the buses of the test bed that are registers: MMIO, and a PCI bus with its configuration mechanism and ports. */
+/*
+ * fake-register.c - the buses of the test bed that are registers: MMIO, and a PCI bus with its configuration mechanism and
+ * ports.
+ */
 #include "transport/fake-internal.h"
 
-/* --- MMIO -------------------------------------------------------------------------------------------------------------------- */
+/* --- MMIO ----------------------------------------------------------------------------------------------------------- */
 
 #define WINDOW_FIRST	0xf0000000u
 #define WINDOW_STEP	0x1000u
@@ -38,8 +41,8 @@ static int mmio_init(struct virtio_fake *fake)
 static int mmio_add(struct virtio_fake *fake, unsigned int index)
 {
 	uint32_t version = fake->bus == &fake_mmio ? VIRTIO_MMIO_MODERN : VIRTIO_MMIO_LEGACY;
-	int ret = virtio_mmio_init(&fake->mmio.host[index], fake->dev[index], version, fake->options.big_endian, &fake->mem, mmio_irq, fake,
-				   NULL);
+	int ret = virtio_mmio_init(&fake->mmio.host[index], fake->dev[index], version, fake->options.big_endian, &fake->mem,
+				   mmio_irq, fake, NULL);
 
 	fake->mmio.host[index].complain = fake_complain;
 	return ret;
@@ -48,8 +51,8 @@ static int mmio_add(struct virtio_fake *fake, unsigned int index)
 static int mmio_find(struct virtio_fake *fake, unsigned int index)
 {
 	fake->vdev[index] = &fake->mmio.device[index].vdev;
-	return virtio_mmio_probe(&fake->mmio.device[index], &fake->platform, &fake->mmio.access, WINDOW_FIRST + WINDOW_STEP * index,
-				 VIRTIO_MMIO_WINDOW, fake->options.big_endian);
+	return virtio_mmio_probe(&fake->mmio.device[index], &fake->platform, &fake->mmio.access,
+				 WINDOW_FIRST + WINDOW_STEP * index, VIRTIO_MMIO_WINDOW, fake->options.big_endian);
 }
 
 static bool mmio_deliver(struct virtio_fake *fake)
@@ -84,7 +87,7 @@ const struct fake_bus fake_mmio = {
 	.deliver = mmio_deliver,
 };
 
-/* --- PCI --------------------------------------------------------------------------------------------------------------------- */
+/* --- PCI ------------------------------------------------------------------------------------------------------------ */
 
 #define PORT_FIRST	0x1000u
 #define PORT_STEP	0x800u		/* from one function's windows to the next's, of 256 ports at most each */
@@ -94,7 +97,9 @@ static struct pci_function *selected(struct virtio_fake *fake)
 {
 	uint32_t slot = (fake->pci.address & ~PCI_CONFIG_ENABLE) >> 11;
 
-	return (fake->pci.address & PCI_CONFIG_ENABLE) && !(fake->pci.address & 0x700) && slot < fake->count ? &fake->pci.host[slot].pci : NULL;
+	return (fake->pci.address & PCI_CONFIG_ENABLE) && !(fake->pci.address & 0x700) && slot < fake->count
+		       ? &fake->pci.host[slot].pci
+		       : NULL;
 }
 
 /* The function and window that answer to @port; NULL: none does. */
@@ -195,7 +200,8 @@ static void memory_write(void *opaque, uint64_t address, uint32_t value)
 static int pci_add(struct virtio_fake *fake, unsigned int index)
 {
 	struct virtio_pci *vp = &fake->pci.host[index];
-	int ret = virtio_pci_init(vp, fake->dev[index], pci_is_legacy(fake) ? VIRTIO_PCI_TRANSITIONAL : VIRTIO_PCI_MODERN, &fake->mem, NULL);
+	int ret = virtio_pci_init(vp, fake->dev[index], pci_is_legacy(fake) ? VIRTIO_PCI_TRANSITIONAL : VIRTIO_PCI_MODERN,
+				  &fake->mem, NULL);
 
 	if (!ret && pci_has_messages(fake))
 		ret = virtio_pci_add_msix(vp, pci_send, fake);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fake.c - the test bed of <virtio/fake.h>: guest memory, the list of devices, and the bus without a bus. The others are in fake-page.c
- * and fake-register.c.
+ * fake.c - the test bed of <virtio/fake.h>: guest memory, the list of devices, and the bus without a bus. The others are in
+ * fake-page.c and fake-register.c.
  */
 #include <stdlib.h>
 
@@ -10,7 +10,7 @@
 #define MEMORY_DEFAULT	(4u * 1024 * 1024)
 #define MEMORY_LEAST	65536u
 
-/* --- memory --------------------------------------------------------------------------------------------------------------- */
+/* --- memory --------------------------------------------------------------------------------------------------------- */
 
 /* A piece that was given back; lies in the piece itself. */
 struct fake_free {
@@ -75,7 +75,7 @@ static void platform_wait(void *opaque)
 		fake->options.idle(fake->options.opaque);
 }
 
-/* --- the bus without a bus ------------------------------------------------------------------------------------------------ */
+/* --- the bus without a bus ------------------------------------------------------------------------------------------ */
 
 static int direct_add(struct virtio_fake *fake, unsigned int index)
 {
@@ -107,7 +107,12 @@ static bool direct_deliver(struct virtio_fake *fake)
 	return any;
 }
 
-static const struct fake_bus fake_direct = { .name = "direct", .add = direct_add, .find = direct_find, .deliver = direct_deliver };
+static const struct fake_bus fake_direct = {
+	.name = "direct",
+	.add = direct_add,
+	.find = direct_find,
+	.deliver = direct_deliver,
+};
 
 static const struct fake_bus *const buses[VIRTIO_FAKE_BUSES] = {
 	[VIRTIO_FAKE_DIRECT] = &fake_direct,
@@ -123,7 +128,7 @@ static const struct fake_bus *const buses[VIRTIO_FAKE_BUSES] = {
 	[VIRTIO_FAKE_PCI_MSIX] = &fake_pci_msix,
 };
 
-/* --- what all buses need -------------------------------------------------------------------------------------------------- */
+/* --- what all buses need -------------------------------------------------------------------------------------------- */
 
 void fake_complain(void *opaque, const struct virtio_dev *dev, const char *reason)
 {
@@ -139,7 +144,7 @@ void fake_config_changed(struct virtio_fake *fake, struct virtio_device *vdev)
 		fake->options.config_changed(fake->options.opaque, vdev);
 }
 
-/* --- the bed -------------------------------------------------------------------------------------------------------------- */
+/* --- the bed -------------------------------------------------------------------------------------------------------- */
 
 static bool valid(const struct virtio_fake_options *o)
 {

@@ -10,7 +10,8 @@ static void release(const struct virtio_platform *platform, struct guest_ring *r
 	ring->base = NULL;
 }
 
-int guest_ring_create(struct virtio_device *vdev, unsigned int index, uint32_t num, struct guest_ring *ring, struct virtio_queue **vq)
+int guest_ring_create(struct virtio_device *vdev, unsigned int index, uint32_t num, struct guest_ring *ring,
+		      struct virtio_queue **vq)
 {
 	const struct virtio_platform *platform = vdev->platform;
 	size_t size, used;

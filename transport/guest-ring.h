@@ -6,7 +6,10 @@
 #include <virtio/driver.h>
 #include <virtio/vring.h>
 
-/* The widest access that an aligned @offset allows, as 4.1.3.1 and 4.2.2.2 want it for the fields of a configuration; @len at least 1. */
+/*
+ * The widest access that an aligned @offset allows, as 4.1.3.1 and 4.2.2.2 want it for the fields of a configuration; @len at
+ * least 1.
+ */
 static inline unsigned int guest_access_width(size_t offset, size_t len)
 {
 	if (len >= 4 && offset % 4 == 0)
@@ -23,11 +26,12 @@ struct guest_ring {
 };
 
 /*
- * A ring of @num entries in a block on whole pages, and queue @index of @vdev on it. 0, *@vq and *@ring; -VIRTIO_ENOENT: @num is 0, which
- * is how a device says that it has no such queue; -VIRTIO_EINVAL: it is not a power of two; -VIRTIO_ENOMEM; -VIRTIO_EFAULT: the platform
- * gave memory that no device can reach.
+ * A ring of @num entries in a block on whole pages, and queue @index of @vdev on it. 0, *@vq and *@ring; -VIRTIO_ENOENT: @num
+ * is 0, which is how a device says that it has no such queue; -VIRTIO_EINVAL: it is not a power of two; -VIRTIO_ENOMEM;
+ * -VIRTIO_EFAULT: the platform gave memory that no device can reach.
  */
-int guest_ring_create(struct virtio_device *vdev, unsigned int index, uint32_t num, struct guest_ring *ring, struct virtio_queue **vq);
+int guest_ring_create(struct virtio_device *vdev, unsigned int index, uint32_t num, struct guest_ring *ring,
+		      struct virtio_queue **vq);
 
 /* Release queue and memory. The device must have been reset. */
 void guest_ring_destroy(struct virtio_queue *vq, struct guest_ring *ring);

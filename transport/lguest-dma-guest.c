@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lguest-dma-guest.c - the guest's end of the lguest bus of Linux 2.6.23 (layout and sources: lguest-dma.h): virtio's five operations over
- * BIND_DMA and SEND_DMA.
+ * lguest-dma-guest.c - the guest's end of the lguest bus of Linux 2.6.23 (layout and sources: lguest-dma.h): virtio's five
+ * operations over BIND_DMA and SEND_DMA.
  *
- * Three kinds of queue. What is sent (a console's output, frames) has been consumed when the call returns. What is received goes into
- * lists that stay bound under a key; a list in our hands has used_len 1. The host fills the first free list, so lists are handed over in
- * batches, the whole array at a time: otherwise a buffer offered later would be filled earlier. A disk has one request under way, in as
- * many transfers as its sections need: 16 at a time, none across a page.
+ * Three kinds of queue. What is sent (a console's output, frames) has been consumed when the call returns. What is received
+ * goes into lists that stay bound under a key; a list in our hands has used_len 1. The host fills the first free list, so lists
+ * are handed over in batches, the whole array at a time: otherwise a buffer offered later would be filled earlier. A disk has
+ * one request under way, in as many transfers as its sections need: 16 at a time, none across a page.
  */
 #include <transport/lguest-dma-guest.h>
 #include <virtio/block.h>
@@ -61,13 +61,14 @@ static uint32_t call(struct dma_queue *q, uint32_t number, uint64_t key, uint64_
 	return bus->call(bus->opaque, number, (uint32_t)key, (uint32_t)address, count_irq);
 }
 
-/* --- scatter lists ---------------------------------------------------------------------------------------------------------- */
+/* --- scatter lists -------------------------------------------------------------------------------------------------- */
 
 /*
- * Fill list @list with the bytes of @iov from @skip on: at most @max of them, and at most 16 sections. Returns the bytes, or a negative
- * error: memory that the host cannot reach.
+ * Fill list @list with the bytes of @iov from @skip on: at most @max of them, and at most 16 sections. Returns the bytes, or a
+ * negative error: memory that the host cannot reach.
  */
-static int64_t fill_list(struct dma_queue *q, uint8_t *list, const struct virtio_iov *iov, unsigned int count, uint64_t skip, uint64_t max)
+static int64_t fill_list(struct dma_queue *q, uint8_t *list, const struct virtio_iov *iov, unsigned int count, uint64_t skip,
+			 uint64_t max)
 {
 	unsigned int n = 0;
 	uint64_t total = 0;
@@ -98,7 +99,7 @@ static int64_t fill_list(struct dma_queue *q, uint8_t *list, const struct virtio
 	return (int64_t)total;
 }
 
-/* --- what is sent ----------------------------------------------------------------------------------------------------------- */
+/* --- what is sent --------------------------------------------------------------------------------------------------- */
 
 /* Does peer @p of the network want a frame for @to? */
 static bool peer_wants(const uint8_t *p, const uint8_t *to)
@@ -155,7 +156,7 @@ static bool pull_out(struct dma_queue *q, struct dma_entry *e, unsigned long *us
 	return true;
 }
 
-/* --- what is received --------------------------------------------------------------------------------------------------------- */
+/* --- what is received ----------------------------------------------------------------------------------------------- */
 
 static void push_in(struct dma_queue *q)
 {
@@ -185,7 +186,7 @@ static bool pull_in(struct dma_queue *q, struct dma_entry *e, unsigned long *use
 	return true;
 }
 
-/* --- a disk ------------------------------------------------------------------------------------------------------------------- */
+/* --- a disk --------------------------------------------------------------------------------------------------------- */
 
 /* List 0 is bound, and filled by reads; list 1 is sent. */
 enum { BLOCK_BOUND, BLOCK_SENT, BLOCK_LISTS };
@@ -220,7 +221,8 @@ static void transfer(struct dma_queue *q, const struct dma_entry *e)
 	bytes = fill_list(q, list, e->piece + 1, e->pieces - 2, e->done, UINT32_MAX);
 	/* Sixteen sections of an odd buffer may end within a sector. */
 	if (bytes > 0 && bytes % VIRTIO_BLOCK_SECTOR)
-		bytes = fill_list(q, list, e->piece + 1, e->pieces - 2, e->done, (uint64_t)bytes - (uint64_t)bytes % VIRTIO_BLOCK_SECTOR);
+		bytes = fill_list(q, list, e->piece + 1, e->pieces - 2, e->done,
+				  (uint64_t)bytes - (uint64_t)bytes % VIRTIO_BLOCK_SECTOR);
 	if (bytes <= 0)
 		return;
 	q->chunk = (uint32_t)bytes;
@@ -267,7 +269,7 @@ static bool pull_request(struct dma_queue *q, struct dma_entry *e, unsigned long
 	return true;
 }
 
-/* --- the five operations ------------------------------------------------------------------------------------------------------ */
+/* --- the five operations -------------------------------------------------------------------------------------------- */
 
 static void finish(struct dma_entry *e, unsigned long value)
 {
@@ -352,7 +354,8 @@ static long dma_add_outbuf(struct virtio_queue *vq, const struct virtio_iov *sg,
 	return add(queue_of(vq), sg, num, num, used);
 }
 
-static long dma_add_inbuf(struct virtio_queue *vq, const struct virtio_iov *sg, unsigned int out, unsigned int num, unsigned long *used)
+static long dma_add_inbuf(struct virtio_queue *vq, const struct virtio_iov *sg, unsigned int out, unsigned int num,
+			  unsigned long *used)
 {
 	return out < num ? add(queue_of(vq), sg, out, num, used) : -VIRTIO_EINVAL;
 }
@@ -445,7 +448,7 @@ static const struct dma_queue_kind net_out = { .lists = 1, .header = VIRTIO_NET_
 static const struct dma_queue_kind disk = {
 	.lists = BLOCK_LISTS, .bound = true, .valid = valid_request, .push = push_request, .pull = pull_request };
 
-/* --- the bus ------------------------------------------------------------------------------------------------------------------- */
+/* --- the bus -------------------------------------------------------------------------------------------------------- */
 
 static uint64_t dma_get_features(struct virtio_device *vdev)
 {
@@ -618,10 +621,12 @@ static const struct virtio_bus dma_bus = {
 	.notify = dma_notify,
 };
 
-/* --- finding -------------------------------------------------------------------------------------------------------------------- */
+/* --- finding -------------------------------------------------------------------------------------------------------- */
 
-int lguest_dma_guest_init(struct lguest_dma_guest *bus, const struct virtio_platform *platform, uint64_t address, uint16_t guest_id,
-			  uint32_t (*call_host)(void *opaque, uint32_t number, uint32_t key, uint32_t at, uint32_t count_irq), void *opaque)
+int lguest_dma_guest_init(struct lguest_dma_guest *bus, const struct virtio_platform *platform, uint64_t address,
+			  uint16_t guest_id,
+			  uint32_t (*call_host)(void *opaque, uint32_t number, uint32_t key, uint32_t at, uint32_t count_irq),
+			  void *opaque)
 {
 	virtio_zero(bus, sizeof(*bus));
 	bus->platform = platform;

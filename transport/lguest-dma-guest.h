@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lguest-dma-guest.h - the guest's end of the lguest bus of Linux 2.6.23 (see lguest-dma.h), for drivers of virtio: the five operations
- * without a ring. Freestanding.
+ * lguest-dma-guest.h - the guest's end of the lguest bus of Linux 2.6.23 (see lguest-dma.h), for drivers of virtio: the five
+ * operations without a ring. Freestanding.
  *
  *	lguest_dma_guest_init(&bus, platform, max_pfn * 4096, guest_id, call, opaque);
  *	while (lguest_dma_guest_next(&bus, &device))	one struct lguest_dma_device per device, kept by the caller
@@ -67,10 +67,11 @@ struct lguest_dma_device {
 };
 
 /*
- * Look at the page at guest-physical @address. @platform->mem must cover it and the devices' pages; its alloc gives memory below 4 GiB.
- * @guest_id: lguest_data.guestid, from which a network card's address is made. 0, or -VIRTIO_EFAULT.
+ * Look at the page at guest-physical @address. @platform->mem must cover it and the devices' pages; its alloc gives memory
+ * below 4 GiB. @guest_id: lguest_data.guestid, from which a network card's address is made. 0, or -VIRTIO_EFAULT.
  */
-int lguest_dma_guest_init(struct lguest_dma_guest *bus, const struct virtio_platform *platform, uint64_t address, uint16_t guest_id,
+int lguest_dma_guest_init(struct lguest_dma_guest *bus, const struct virtio_platform *platform, uint64_t address,
+			  uint16_t guest_id,
 			  uint32_t (*call)(void *opaque, uint32_t number, uint32_t key, uint32_t address, uint32_t count_irq),
 			  void *opaque);
 

@@ -2,12 +2,14 @@
 /*
  * lguest-dma-host.c - the host's end of the lguest bus of Linux 2.6.23 (layout and sources: lguest-dma.h).
  *
- * Our devices speak virtio, this guest does not. So each device here has a driver of libvirtio in front of it, joined by direct.h, and what
- * is left to do is to turn the guest's requests into calls of that driver. Rings, headers and the buffers of frames and characters lie in
- * private memory, at addresses (PRIVATE_BASE) that no guest has; data of disks goes to and from guest memory without a copy.
+ * Our devices speak virtio, this guest does not. So each device here has a driver of libvirtio in front of it, joined by
+ * direct.h, and what is left to do is to turn the guest's requests into calls of that driver. Rings, headers and the buffers of
+ * frames and characters lie in private memory, at addresses (PRIVATE_BASE) that no guest has; data of disks goes to and from
+ * guest memory without a copy.
  *
- * Nothing in guest memory is read twice: a scatter list is copied, then checked. Characters and frames are consumed within the call, for
- * the list lies on the guest's stack. Of a bound array the first free list is the next to be filled, as the original host has it.
+ * Nothing in guest memory is read twice: a scatter list is copied, then checked. Characters and frames are consumed within the
+ * call, for the list lies on the guest's stack. Of a bound array the first free list is the next to be filled, as the original
+ * host has it.
  */
 #include <stdatomic.h>
 
@@ -16,7 +18,7 @@
 #define PRIVATE_BASE	(UINT64_C(1) << 40)
 #define INPUT_MAX	256u		/* characters handed over at a time */
 
-/* --- memory --------------------------------------------------------------------------------------------------------------- */
+/* --- memory --------------------------------------------------------------------------------------------------------- */
 
 static void *mem_translate(void *opaque, uint64_t gpa, uint64_t len)
 {
@@ -76,7 +78,7 @@ static uint32_t get32(struct lguest_dma_bus *bus, uint64_t gpa)
 	return virtio_get32(false, raw);
 }
 
-/* --- scatter lists -------------------------------------------------------------------------------------------------------- */
+/* --- scatter lists -------------------------------------------------------------------------------------------------- */
 
 struct list {
 	struct virtio_iov iov[DMA_SECTIONS];
@@ -149,7 +151,7 @@ static bool hand_over(struct lguest_dma_bus *bus, uint32_t key, const void *data
 	return true;
 }
 
-/* --- the console ------------------------------------------------------------------------------------------------------------ */
+/* --- the console ---------------------------------------------------------------------------------------------------- */
 
 static struct lguest_dma_slot *console_of(struct lguest_dma_bus *bus)
 {
@@ -198,7 +200,7 @@ static void poll_console(struct lguest_dma_slot *slot)
 	}
 }
 
-/* --- the network ---------------------------------------------------------------------------------------------------------- */
+/* --- the network ---------------------------------------------------------------------------------------------------- */
 
 /* A frame that cannot be sent now has used_len 0, which the guest counts as an error of the carrier. */
 static void send_frame(struct lguest_dma_slot *slot, const struct list *list, uint64_t at)
@@ -222,7 +224,7 @@ static void poll_net(struct lguest_dma_slot *slot)
 		hand_over(slot->bus, slot->page + DMA_NET_KEY * DMA_NET_GUEST, frame, len);
 }
 
-/* --- the disk ------------------------------------------------------------------------------------------------------------- */
+/* --- the disk ------------------------------------------------------------------------------------------------------- */
 
 static void finish(struct lguest_dma_slot *slot, bool ok)
 {
@@ -280,7 +282,7 @@ static int request(struct lguest_dma_slot *slot, const struct list *sent)
 	return 0;
 }
 
-/* --- calls ---------------------------------------------------------------------------------------------------------------- */
+/* --- calls ---------------------------------------------------------------------------------------------------------- */
 
 static int unbind(struct lguest_dma_bus *bus, uint32_t key, uint32_t array)
 {
@@ -356,7 +358,7 @@ void lguest_dma_poll(struct lguest_dma_bus *bus)
 	}
 }
 
-/* --- building --------------------------------------------------------------------------------------------------------------- */
+/* --- building ------------------------------------------------------------------------------------------------------- */
 
 static void dev_interrupt(void *opaque)
 {
@@ -374,10 +376,11 @@ static void dev_complain(void *opaque, const struct virtio_dev *dev, const char 
 		slot->bus->ops->complain(slot->bus->opaque, dev, reason);
 }
 
-int lguest_dma_init(struct lguest_dma_bus *bus, const struct virtio_mem *mem, uint64_t top, uint64_t limit, void *private, size_t size,
-		    const struct lguest_dma_ops *ops, void *opaque)
+int lguest_dma_init(struct lguest_dma_bus *bus, const struct virtio_mem *mem, uint64_t top, uint64_t limit, void *private,
+		    size_t size, const struct lguest_dma_ops *ops, void *opaque)
 {
-	if (!bus || !private || (uintptr_t)private % LGUEST_PAGE_SIZE || !ops || !ops->raise || !ops->wake || limit > UINT64_C(1) << 32)
+	if (!bus || !private || (uintptr_t) private % LGUEST_PAGE_SIZE || !ops || !ops->raise || !ops->wake ||
+	    limit > UINT64_C(1) << 32)
 		return -VIRTIO_EINVAL;
 	virtio_zero(bus, sizeof(*bus));
 	bus->guest = mem;

@@ -10,8 +10,8 @@
  *	BIND_DMA, SEND_DMA: lguest_dma_bind(), lguest_dma_send(); negative: kill the guest
  *	after ops->wake(), soon, and not from within it: lguest_dma_poll(&bus)
  *
- * A network here has two peers, guest and host; memory shared between guests is not supported. Callers hold the I/O lock. No allocation;
- * freestanding.
+ * A network here has two peers, guest and host; memory shared between guests is not supported. Callers hold the I/O lock. No
+ * allocation; freestanding.
  */
 #ifndef KENNEL_TRANSPORT_LGUEST_DMA_HOST_H
 #define KENNEL_TRANSPORT_LGUEST_DMA_HOST_H
@@ -71,16 +71,16 @@ struct lguest_dma_bus {
 };
 
 /*
- * Make an empty bus. @mem covers [0, @limit) of guest memory, @top is the end of RAM; @private: @size bytes for ourselves, aligned to 4096.
- * All must outlive the bus. 0, -VIRTIO_EINVAL, -VIRTIO_EFAULT.
+ * Make an empty bus. @mem covers [0, @limit) of guest memory, @top is the end of RAM; @private: @size bytes for ourselves,
+ * aligned to 4096. All must outlive the bus. 0, -VIRTIO_EINVAL, -VIRTIO_EFAULT.
  */
-int lguest_dma_init(struct lguest_dma_bus *bus, const struct virtio_mem *mem, uint64_t top, uint64_t limit, void *private, size_t size,
-		    const struct lguest_dma_ops *ops, void *opaque);
+int lguest_dma_init(struct lguest_dma_bus *bus, const struct virtio_mem *mem, uint64_t top, uint64_t limit, void *private,
+		    size_t size, const struct lguest_dma_ops *ops, void *opaque);
 
 /*
- * Describe @dev to the guest, and take it over. On failure *@reason (unless NULL) is a sentence: -VIRTIO_EINVAL: not a console, disk or
- * network card, or a second console; -VIRTIO_ENOSPC: slots, pages or private memory are used up. Errors of the device's driver. The bus
- * does not own the device.
+ * Describe @dev to the guest, and take it over. On failure *@reason (unless NULL) is a sentence: -VIRTIO_EINVAL: not a console,
+ * disk or network card, or a second console; -VIRTIO_ENOSPC: slots, pages or private memory are used up. Errors of the device's
+ * driver. The bus does not own the device.
  */
 int lguest_dma_add(struct lguest_dma_bus *bus, struct virtio_dev *dev, const char **reason);
 

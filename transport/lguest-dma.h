@@ -2,10 +2,10 @@
 /*
  * lguest-dma.h - the lguest bus of Linux 2.6.23 ("generation 0"), from before there was virtio: what both ends know.
  *
- * The page above the top of guest memory has 16 slots of 12 bytes, one per device, irq = slot + 1; type 0 is an empty one. A device may
- * have pages of its own, behind that page. Two calls carry everything: BIND_DMA offers an array of scatter lists under a key, an address
- * that both ends know; SEND_DMA sends one scatter list to a key. A list's used_len is 0 while the host may fill it, and the number of
- * bytes then.
+ * The page above the top of guest memory has 16 slots of 12 bytes, one per device, irq = slot + 1; type 0 is an empty one. A
+ * device may have pages of its own, behind that page. Two calls carry everything: BIND_DMA offers an array of scatter lists
+ * under a key, an address that both ends know; SEND_DMA sends one scatter list to a key. A list's used_len is 0 while the host
+ * may fill it, and the number of bytes then.
  *
  *	console		key 0, both ways
  *	network		one page of peers, 6 bytes each, a MAC address whose bit 0 says "every packet to me"; the key of peer n is the

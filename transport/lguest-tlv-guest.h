@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lguest-tlv-guest.h - the guest's end of the lguest bus of Linux 2.6.24 (see lguest-tlv.h). Freestanding. Used as lguest-page-guest.h.
+ * lguest-tlv-guest.h - the guest's end of the lguest bus of Linux 2.6.24 (see lguest-tlv.h). Freestanding. Used as
+ * lguest-page-guest.h.
  *
  * Where a bus of today tells feature bits, here a field that is present is the feature: a network card with an address has
  * VIRTIO_NET_F_MAC. The host hears nothing of what the driver makes of them.
  *
- * There is no reset, so a device can be taken over once. Resetting one whose queues are in use leaves it FAILED, and kicks it so that the
- * host sees: Kennel's then lets go of it, the first launcher did not.
+ * There is no reset, so a device can be taken over once. Resetting one whose queues are in use leaves it FAILED, and kicks it
+ * so that the host sees: Kennel's then lets go of it, the first launcher did not.
  */
 #ifndef KENNEL_TRANSPORT_LGUEST_TLV_GUEST_H
 #define KENNEL_TRANSPORT_LGUEST_TLV_GUEST_H

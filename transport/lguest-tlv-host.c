@@ -2,8 +2,8 @@
 /*
  * lguest-tlv-host.c - the host's end of the lguest bus of Linux 2.6.24 (layout and sources: lguest-tlv.h).
  *
- * Nobody says when a device begins. So it begins at the first kick of one of its rings, unless the driver has given up by then; a driver
- * that gives up later is taken notice of at its next kick, and its rings are emptied, in case another one follows.
+ * Nobody says when a device begins. So it begins at the first kick of one of its rings, unless the driver has given up by then;
+ * a driver that gives up later is taken notice of at its next kick, and its rings are emptied, in case another one follows.
  */
 #include <transport/lguest-tlv-host.h>
 
@@ -62,7 +62,7 @@ static void write_descriptor(const struct lguest_tlv *bus, const struct lguest_t
 	}
 }
 
-/* --- what devices tell the guest -------------------------------------------------------------------------------------- */
+/* --- what devices tell the guest ------------------------------------------------------------------------------------ */
 
 static void tlv_interrupt(struct virtio_dev *dev, unsigned int queue)
 {
@@ -85,7 +85,7 @@ static const struct virtio_transport_ops tlv_transport = {
 	.broken = tlv_broken,
 };
 
-/* --- building --------------------------------------------------------------------------------------------------------- */
+/* --- building ------------------------------------------------------------------------------------------------------- */
 
 int lguest_tlv_init(struct lguest_tlv *bus, const struct virtio_mem *mem, uint64_t top, uint64_t limit,
 		    void (*raise)(void *opaque, unsigned int irq), void *opaque)
@@ -157,7 +157,7 @@ uint64_t lguest_tlv_end(const struct lguest_tlv *bus)
 	return bus->next_ring;
 }
 
-/* --- what the guest tells devices ------------------------------------------------------------------------------------- */
+/* --- what the guest tells devices ----------------------------------------------------------------------------------- */
 
 static void begin(struct lguest_tlv_slot *slot)
 {

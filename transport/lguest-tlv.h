@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lguest-tlv.h - the lguest bus of Linux 2.6.24 ("generation 1", the first that carried virtio): what lies in the page above the top of
- * guest memory.
+ * lguest-tlv.h - the lguest bus of Linux 2.6.24 ("generation 1", the first that carried virtio): what lies in the page above
+ * the top of guest memory.
  *
  * Device descriptors, packed byte by byte, one after the other; type 0 ends the list, as does the end of the page:
  *
  *	u8 type, u8 config_len, u8 status
  *	fields, config_len bytes of them: u8 type, u8 length, data[length]
  *
- * One field per queue, { u16 num, u16 irq, u32 pfn }, in order; the rest of a device's configuration, in fields whose numbers each kind
- * of device counts from 0x41. A driver that has used a field sets bit 7 of its type, so that the next search finds the next one.
+ * One field per queue, { u16 num, u16 irq, u32 pfn }, in order; the rest of a device's configuration, in fields whose numbers
+ * each kind of device counts from 0x41. A driver that has used a field sets bit 7 of its type, so that the next search finds
+ * the next one.
  *
- * Everything is little-endian. The one call, NOTIFY(address of a ring), is a kick. Nothing else is announced: not the status, not the
- * end of the set-up, and there is no reset. Neither are there feature bits that would work (guests confuse bits and bytes in the field
- * for them), so no indirect descriptors and no event index. Headers of disk requests and frames differ from later ones: see
- * <virtio/block.h>, <virtio/net.h>.
+ * Everything is little-endian. The one call, NOTIFY(address of a ring), is a kick. Nothing else is announced: not the status,
+ * not the end of the set-up, and there is no reset. Neither are there feature bits that would work (guests confuse bits and
+ * bytes in the field for them), so no indirect descriptors and no event index. Headers of disk requests and frames differ from
+ * later ones: see <virtio/block.h>, <virtio/net.h>.
  *
  * Sources: Linux 2.6.24, drivers/lguest/lguest_device.c and include/linux/lguest_launcher.h (facts, not code).
  */

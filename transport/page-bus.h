@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page-bus.h - what the buses with a page of descriptions above the top of guest memory have in common: the host places the rings, in
- * the pages behind that page, and (but for the first of these buses) a descriptor has the same parts.
+ * page-bus.h - what the buses with a page of descriptions above the top of guest memory have in common: the host places the
+ * rings, in the pages behind that page, and (but for the first of these buses) a descriptor has the same parts.
  *
  *	u8 type, u8 num_vq, u8 feature_len, u8 config_len, u8 status
  *	num_vq descriptions of rings, which differ from bus to bus
  *	u8 offered[feature_len], u8 accepted[feature_len]	feature bit n = byte n / 8, bit n % 8
  *	u8 config[config_len]
  *
- * Descriptors are packed byte by byte, one after the other; type 0 ends the list, as does the end of the page. A ring is one block on
- * pages of its own: descriptor table, available ring, and the used ring on the next 4096 boundary.
+ * Descriptors are packed byte by byte, one after the other; type 0 ends the list, as does the end of the page. A ring is one
+ * block on pages of its own: descriptor table, available ring, and the used ring on the next 4096 boundary.
  */
 #ifndef KENNEL_TRANSPORT_PAGE_BUS_H
 #define KENNEL_TRANSPORT_PAGE_BUS_H
@@ -31,7 +31,8 @@ struct virtio_queue;
 #define PAGE_DESC_HEADER	5	/* bytes before the rings */
 
 /* Bytes of a descriptor; @vq_bytes: of one ring's description. */
-static inline size_t page_desc_bytes(unsigned int vq_bytes, unsigned int num_vq, unsigned int feature_len, unsigned int config_len)
+static inline size_t page_desc_bytes(unsigned int vq_bytes, unsigned int num_vq, unsigned int feature_len,
+				     unsigned int config_len)
 {
 	return PAGE_DESC_HEADER + (size_t)vq_bytes * num_vq + 2 * (size_t)feature_len + config_len;
 }
@@ -42,11 +43,11 @@ static inline uint64_t page_ring_bytes(uint32_t num)
 	return (vring_bytes(num, VRING_LEGACY_ALIGN) + PAGE_BUS_PAGE - 1) & ~(uint64_t)(PAGE_BUS_PAGE - 1);
 }
 
-/* --- the host's end --------------------------------------------------------------------------------------------------- */
+/* --- the host's end ------------------------------------------------------------------------------------------------- */
 
 /*
- * Zero the page of descriptions at @top, the first of the pages up to @limit. 0; -VIRTIO_EINVAL: no memory, not whole pages; -VIRTIO_EFAULT:
- * @mem does not cover [@top, @limit).
+ * Zero the page of descriptions at @top, the first of the pages up to @limit. 0; -VIRTIO_EINVAL: no memory, not whole pages;
+ * -VIRTIO_EFAULT: @mem does not cover [@top, @limit).
  */
 int page_bus_clear(const struct virtio_mem *mem, uint64_t top, uint64_t limit);
 
@@ -54,8 +55,8 @@ int page_bus_clear(const struct virtio_mem *mem, uint64_t top, uint64_t limit);
 bool page_device_valid(const struct virtio_dev *dev, unsigned int max_queues);
 
 /*
- * Find places for the rings of @dev's queues, largest sizes, from *@next on: addresses into @ring, the end into *@next. False, and
- * nothing has changed but @ring: they would reach beyond @limit.
+ * Find places for the rings of @dev's queues, largest sizes, from *@next on: addresses into @ring, the end into *@next. False,
+ * and nothing has changed but @ring: they would reach beyond @limit.
  */
 bool page_rings_place(const struct virtio_dev *dev, uint64_t *next, uint64_t limit, uint64_t *ring);
 
@@ -65,7 +66,7 @@ void page_rings_zero(const struct virtio_mem *mem, const struct virtio_dev *dev,
 /* The features are final: set the queues up on their rings, and serve them. */
 void page_rings_start(struct virtio_dev *dev, const uint64_t *ring);
 
-/* --- the guest's end -------------------------------------------------------------------------------------------------- */
+/* --- the guest's end ------------------------------------------------------------------------------------------------ */
 
 /* A descriptor found; the host may change it at any time, but then it is the host's own devices that suffer. */
 struct page_desc {
@@ -85,7 +86,8 @@ int page_desc_get(const struct page_desc *desc, size_t offset, void *buf, size_t
 int page_desc_set(const struct page_desc *desc, size_t offset, const void *buf, size_t len);
 
 /*
- * The descriptor at *@next of @page into @desc, and *@next behind it. False: there is none (yet), or one that reaches out of the page.
+ * The descriptor at *@next of @page into @desc, and *@next behind it. False: there is none (yet), or one that reaches out of
+ * the page.
  */
 bool page_desc_next(uint8_t *page, unsigned int *next, unsigned int vq_bytes, struct page_desc *desc);
 

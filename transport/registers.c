@@ -46,7 +46,7 @@ void virtio_regs_reset(struct virtio_regs *regs)
 		reset_queue(regs, i);
 }
 
-/* --- configuration ------------------------------------------------------------------------------------------------------ */
+/* --- configuration -------------------------------------------------------------------------------------------------- */
 
 /* Bytes of an access of @size at @offset that lie within the device's configuration. */
 static unsigned int config_part(const struct virtio_regs *regs, uint32_t offset, unsigned int size)
@@ -76,7 +76,7 @@ void virtio_regs_config_write(struct virtio_regs *regs, uint32_t offset, unsigne
 		virtio_dev_config_write(regs->dev, offset, bytes, part);
 }
 
-/* --- drivers of virtio 1.x ---------------------------------------------------------------------------------------------- */
+/* --- drivers of virtio 1.x ------------------------------------------------------------------------------------------ */
 
 void virtio_regs_set_features(struct virtio_regs *regs, uint32_t value)
 {
@@ -134,7 +134,7 @@ void virtio_regs_reset_queue(struct virtio_regs *regs)
 		reset_queue(regs, regs->queue_select);
 }
 
-/* --- older drivers ------------------------------------------------------------------------------------------------------ */
+/* --- older drivers -------------------------------------------------------------------------------------------------- */
 
 static void set_ring(struct virtio_regs *regs, unsigned int queue)
 {
@@ -144,7 +144,8 @@ static void set_ring(struct virtio_regs *regs, unsigned int queue)
 	if (!q->align || (q->align & (q->align - 1)) || !vring_size_valid(q->size) ||
 	    virtio_dev_set_queue(regs->dev, queue, q->size, ring, ring + vring_desc_bytes(q->size),
 				 ring + vring_used_offset(q->size, q->align)))
-		virtio_dev_break(regs->dev, "the driver placed a ring outside guest memory, or one of impossible size or alignment");
+		virtio_dev_break(regs->dev,
+				 "the driver placed a ring outside guest memory, or one of impossible size or alignment");
 }
 
 /* The driver begins to use the device: what it has said counts from now on. */

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * registers.h - what a driver says of its device through registers, and what that does: the half that virtio over PCI and virtio over
- * MMIO have in common, of drivers of virtio 1.x and of older ones. A bus knows where registers are and how wide; it calls these.
+ * registers.h - what a driver says of its device through registers, and what that does: the half that virtio over PCI and
+ * virtio over MMIO have in common, of drivers of virtio 1.x and of older ones. A bus knows where registers are and how wide; it
+ * calls these.
  *
- * A driver of virtio 1.x has an order to keep (virtio 1.2, 3.1.1): status 0 (reset), ACKNOWLEDGE, DRIVER; the features, in halves of 32
- * bits; FEATURES_OK, which stays clear if we do not like them; for each queue its size, three addresses, and enable; DRIVER_OK. One that
- * leaves this order has broken the contract, and its device says NEEDS_RESET.
+ * A driver of virtio 1.x has an order to keep (virtio 1.2, 3.1.1): status 0 (reset), ACKNOWLEDGE, DRIVER; the features, in
+ * halves of 32 bits; FEATURES_OK, which stays clear if we do not like them; for each queue its size, three addresses, and
+ * enable; DRIVER_OK. One that leaves this order has broken the contract, and its device says NEEDS_RESET.
  *
- * An older driver writes its features when it likes, then the page number of each ring, then DRIVER_OK. Nothing says when the features
- * are final; and old drivers use their queues before DRIVER_OK (3.1.2 remembers them: a disk whose partitions are read while it is
- * probed). So what a driver says is kept, and the device begins with all of it at DRIVER_OK or at the first kick. A ring is one block:
- * descriptors, available ring, and the used ring at the next multiple of some alignment.
+ * An older driver writes its features when it likes, then the page number of each ring, then DRIVER_OK. Nothing says when the
+ * features are final; and old drivers use their queues before DRIVER_OK (3.1.2 remembers them: a disk whose partitions are read
+ * while it is probed). So what a driver says is kept, and the device begins with all of it at DRIVER_OK or at the first kick. A
+ * ring is one block: descriptors, available ring, and the used ring at the next multiple of some alignment.
  */
 #ifndef KENNEL_TRANSPORT_REGISTERS_H
 #define KENNEL_TRANSPORT_REGISTERS_H
@@ -81,7 +82,7 @@ static inline void virtio_regs_set_half(uint64_t *address, bool high, uint32_t v
 uint32_t virtio_regs_config_read(struct virtio_regs *regs, uint32_t offset, unsigned int size);
 void virtio_regs_config_write(struct virtio_regs *regs, uint32_t offset, unsigned int size, uint32_t value);
 
-/* --- drivers of virtio 1.x ---------------------------------------------------------------------------------------------- */
+/* --- drivers of virtio 1.x ------------------------------------------------------------------------------------------ */
 
 /* The half of the driver's features that driver_feature_select names. */
 void virtio_regs_set_features(struct virtio_regs *regs, uint32_t value);
@@ -95,7 +96,7 @@ void virtio_regs_enable(struct virtio_regs *regs);
 /* Reset the selected queue (virtio 1.2, 2.6.1): it is as after a reset of the device. Nothing without VIRTIO_F_RING_RESET. */
 void virtio_regs_reset_queue(struct virtio_regs *regs);
 
-/* --- older drivers ------------------------------------------------------------------------------------------------------ */
+/* --- older drivers -------------------------------------------------------------------------------------------------- */
 
 /* The page number of the selected queue's ring. */
 void virtio_regs_legacy_set_pfn(struct virtio_regs *regs, uint32_t pfn);

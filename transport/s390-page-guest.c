@@ -2,8 +2,8 @@
 /*
  * s390-page-guest.c - the guest's end of the s390 bus (layout, order of events and sources: s390-page.h).
  *
- * A token could be a pointer, as it is in Linux. Here it is a number that bus->queue[] turns into one, so that a host can name our
- * queues and nothing else; bit 0 stays clear, because guests may not count on it.
+ * A token could be a pointer, as it is in Linux. Here it is a number that bus->queue[] turns into one, so that a host can name
+ * our queues and nothing else; bit 0 stays clear, because guests may not count on it.
  */
 #include <transport/page-bus.h>
 #include <transport/s390-page-guest.h>
@@ -73,7 +73,8 @@ static int s390_find_queue(struct virtio_device *vdev, unsigned int index, struc
 		token++;
 	if (token == S390_BUS_QUEUES)
 		return -VIRTIO_ENOSPC;
-	ret = page_ring_create(vdev, index, virtio_get16(true, config + S390_VQ_NUM), virtio_get64(true, config + S390_VQ_ADDRESS), vq);
+	ret = page_ring_create(vdev, index, virtio_get16(true, config + S390_VQ_NUM),
+			       virtio_get64(true, config + S390_VQ_ADDRESS), vq);
 	if (ret < 0)
 		return ret;
 	bus->queue[token] = *vq;
@@ -127,7 +128,12 @@ bool s390_bus_next(struct s390_bus *bus, struct s390_device *device)
 	if (!page_desc_next(bus->page, &bus->next, S390_DESC_VQ, &desc))
 		return false;
 	*device = (struct s390_device){
-		.vdev = { .id = desc.at[PAGE_DESC_TYPE], .bus = &s390_bus_ops, .platform = bus->platform, .legacy_big_endian = true },
+		.vdev = {
+			.id = desc.at[PAGE_DESC_TYPE],
+			.bus = &s390_bus_ops,
+			.platform = bus->platform,
+			.legacy_big_endian = true,
+		},
 		.bus = bus,
 		.desc = desc,
 	};

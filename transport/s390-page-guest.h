@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * s390-page-guest.h - the guest's end of the s390 bus (see s390-page.h): finds the devices and gives drivers their bus operations.
- * Freestanding.
+ * s390-page-guest.h - the guest's end of the s390 bus (see s390-page.h): finds the devices and gives drivers their bus
+ * operations. Freestanding.
  *
  *	s390_bus_init(&bus, platform, increment_size * increments, call, opaque);
  *	while (s390_bus_next(&bus, &device))	one struct s390_device per device, kept by the caller
@@ -34,8 +34,8 @@ struct s390_device {
 };
 
 /*
- * Look at the page at @address (the end of storage). @platform->mem must cover the page and the rings behind it. @call(@opaque, ...)
- * executes DIAG 0x500. 0, or -VIRTIO_EFAULT.
+ * Look at the page at @address (the end of storage). @platform->mem must cover the page and the rings behind it. @call(@opaque,
+ * ...) executes DIAG 0x500. 0, or -VIRTIO_EFAULT.
  */
 int s390_bus_init(struct s390_bus *bus, const struct virtio_platform *platform, uint64_t address,
 		  int64_t (*call)(void *opaque, uint64_t number, uint64_t argument), void *opaque);
@@ -44,8 +44,8 @@ int s390_bus_init(struct s390_bus *bus, const struct virtio_platform *platform, 
 bool s390_bus_next(struct s390_bus *bus, struct s390_device *device);
 
 /*
- * The interrupt came, with its 32-bit and 64-bit parameters. True: a queue had something. *@changed (unless NULL) becomes the device
- * whose configuration has changed, or NULL.
+ * The interrupt came, with its 32-bit and 64-bit parameters. True: a queue had something. *@changed (unless NULL) becomes the
+ * device whose configuration has changed, or NULL.
  */
 bool s390_bus_interrupt(struct s390_bus *bus, uint32_t reason, uint64_t token, struct virtio_device **changed);
 

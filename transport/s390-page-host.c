@@ -2,15 +2,15 @@
 /*
  * s390-page-host.c - the host's end of the s390 bus (layout and sources: s390-page.h).
  *
- * The page is shared with the guest, so it is something we say, not something we remember: offsets, ring addresses and the features
- * offered are kept in struct s390_slot.
+ * The page is shared with the guest, so it is something we say, not something we remember: offsets, ring addresses and the
+ * features offered are kept in struct s390_slot.
  *
- * Order of events for one device: RESET; status 1, then 3, each with SET_STATUS; the accepted features and the queues' tokens, silently;
- * maybe a first kick, for old drivers fill their rings early; status 7 with SET_STATUS. So the features are final at the first kick or at
- * DRIVER_OK, whichever comes first, and the device begins then.
+ * Order of events for one device: RESET; status 1, then 3, each with SET_STATUS; the accepted features and the queues' tokens,
+ * silently; maybe a first kick, for old drivers fill their rings early; status 7 with SET_STATUS. So the features are final at
+ * the first kick or at DRIVER_OK, whichever comes first, and the device begins then.
  *
- * A token belongs to the guest: we hand back what it stored, and nothing while that is 0, which it would follow as a pointer. RESET clears
- * the tokens, because those of a driver that is gone are no better.
+ * A token belongs to the guest: we hand back what it stored, and nothing while that is 0, which it would follow as a pointer.
+ * RESET clears the tokens, because those of a driver that is gone are no better.
  */
 #include <transport/page-bus.h>
 #include <transport/s390-page-host.h>
@@ -52,7 +52,7 @@ static void write_descriptor(const struct s390_page *bus, const struct s390_slot
 	__atomic_store_n(&d[PAGE_DESC_TYPE], (uint8_t)slot->dev->id, __ATOMIC_RELEASE);
 }
 
-/* --- what devices tell the guest -------------------------------------------------------------------------------------- */
+/* --- what devices tell the guest ------------------------------------------------------------------------------------ */
 
 /* The token of @queue, as the guest has stored it; 0 = the queue is not in use. */
 static uint64_t token_of(const struct s390_slot *slot, unsigned int queue)
@@ -103,7 +103,7 @@ static const struct virtio_transport_ops s390_transport = {
 	.broken = s390_broken,
 };
 
-/* --- building --------------------------------------------------------------------------------------------------------- */
+/* --- building ------------------------------------------------------------------------------------------------------- */
 
 int s390_page_init(struct s390_page *bus, const struct virtio_mem *mem, uint64_t top, uint64_t limit,
 		   void (*raise)(void *opaque, uint32_t reason, uint64_t token), void *opaque)
@@ -169,7 +169,7 @@ uint64_t s390_page_end(const struct s390_page *bus)
 	return bus->next_ring;
 }
 
-/* --- what the guest tells devices ------------------------------------------------------------------------------------- */
+/* --- what the guest tells devices ----------------------------------------------------------------------------------- */
 
 static void reset(struct s390_page *bus, struct s390_slot *slot)
 {

@@ -43,8 +43,8 @@ struct s390_page {
 	/* Make external interrupt 0x2603 pending: its 32-bit and 64-bit parameters. Each is an event: none may be lost. */
 	void (*raise)(void *opaque, uint32_t reason, uint64_t token);
 	/*
-	 * Set after s390_page_init(), each may be NULL: @len characters of the early console; and a device stopped because its driver
-	 * broke the contract, once per reset.
+	 * Set after s390_page_init(), each may be NULL: @len characters of the early console; and a device stopped because its
+	 * driver broke the contract, once per reset.
 	 */
 	void (*print)(void *opaque, const char *text, size_t len);
 	void (*complain)(void *opaque, const struct virtio_dev *dev, const char *reason);
@@ -62,8 +62,8 @@ int s390_page_init(struct s390_page *bus, const struct virtio_mem *mem, uint64_t
 		   void (*raise)(void *opaque, uint32_t reason, uint64_t token), void *opaque);
 
 /*
- * Describe @dev to the guest. On failure nothing has changed, and *@reason (unless @reason is NULL) is a sentence. -VIRTIO_ENOSPC: page
- * or ring space are used up; -VIRTIO_EINVAL. The bus does not own the device.
+ * Describe @dev to the guest. On failure nothing has changed, and *@reason (unless @reason is NULL) is a sentence.
+ * -VIRTIO_ENOSPC: page or ring space are used up; -VIRTIO_EINVAL. The bus does not own the device.
  */
 int s390_page_add(struct s390_page *bus, struct virtio_dev *dev, const char **reason);
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * s390-page.h - the virtio bus of KVM on s390 before channel I/O (Linux 2.6.26 to 4.14): what lies in the page above the top of storage.
+ * s390-page.h - the virtio bus of KVM on s390 before channel I/O (Linux 2.6.26 to 4.14): what lies in the page above the top of
+ * storage.
  *
- * Descriptors are those of page-bus.h. A ring is described by { u64 token, u64 address, u16 num, 6 bytes of padding }, the token written
- * by the guest.
+ * Descriptors are those of page-bus.h. A ring is described by { u64 token, u64 address, u16 num, 6 bytes of padding }, the
+ * token written by the guest.
  *
- * Everything is big-endian, rings and configuration included. The guest calls the host by DIAG 0x500, the number in R1, the argument in
- * R2, which also takes the answer: 0, or a negative errno. The host calls the guest by external interrupt 0x2603: a reason, and the
- * token that the guest stored for one of the device's queues.
+ * Everything is big-endian, rings and configuration included. The guest calls the host by DIAG 0x500, the number in R1, the
+ * argument in R2, which also takes the answer: 0, or a negative errno. The host calls the guest by external interrupt 0x2603: a
+ * reason, and the token that the guest stored for one of the device's queues.
  *
  * Sources: Linux 2.6.26, arch/s390 asm/kvm_virtio.h; 3.19 and 4.4, drivers/s390/virtio/kvm_virtio.c (facts, not code).
  */

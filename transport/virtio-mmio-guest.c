@@ -17,7 +17,7 @@ static void out(const struct virtio_mmio_device *dev, uint32_t offset, uint32_t 
 	dev->access->write(dev->access->opaque, dev->address + offset, 4, value);
 }
 
-/* --- the device's configuration --------------------------------------------------------------------------------------- */
+/* --- the device's configuration ------------------------------------------------------------------------------------- */
 
 static bool in_config(const struct virtio_mmio_device *dev, size_t offset, size_t len)
 {
@@ -68,7 +68,7 @@ static int mmio_set(struct virtio_device *vdev, size_t offset, const void *buf, 
 	return 0;
 }
 
-/* --- status and features ------------------------------------------------------------------------------------------------ */
+/* --- status and features -------------------------------------------------------------------------------------------- */
 
 static uint8_t mmio_get_status(struct virtio_device *vdev)
 {
@@ -128,7 +128,7 @@ static int modern_finalize_features(struct virtio_device *vdev)
 	return 0;
 }
 
-/* --- queues ----------------------------------------------------------------------------------------------------------- */
+/* --- queues --------------------------------------------------------------------------------------------------------- */
 
 /* 4.2.3.2: select it, see that nobody uses it, ask for its size, give it memory. */
 static int begin_queue(struct virtio_mmio_device *dev, unsigned int index, uint32_t in_use, struct virtio_queue **vq)
@@ -219,10 +219,10 @@ static const struct virtio_bus legacy_ops = {
 	.notify = mmio_notify,
 };
 
-/* --- finding ------------------------------------------------------------------------------------------------------------ */
+/* --- finding -------------------------------------------------------------------------------------------------------- */
 
-int virtio_mmio_probe(struct virtio_mmio_device *device, const struct virtio_platform *platform, const struct virtio_mmio_access *access,
-		      uint64_t address, uint32_t size, bool big_endian)
+int virtio_mmio_probe(struct virtio_mmio_device *device, const struct virtio_platform *platform,
+		      const struct virtio_mmio_access *access, uint64_t address, uint32_t size, bool big_endian)
 {
 	uint32_t version;
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio-mmio-host.c - the host's end of virtio over MMIO (virtio 1.2, 4.2): where the registers are. What they do is in registers.c. */
+/*
+ * virtio-mmio-host.c - the host's end of virtio over MMIO (virtio 1.2, 4.2): where the registers are. What they do is in
+ * registers.c.
+ */
 #include <transport/virtio-mmio-host.h>
 
 #define VENDOR 0x4b4e4c00u		/* ours; drivers do not look at it */
 
-/* --- what devices tell the guest -------------------------------------------------------------------------------------- */
+/* --- what devices tell the guest ------------------------------------------------------------------------------------ */
 
 /* The line is high while there is a reason that the driver has not acknowledged. */
 static void settle(struct virtio_mmio *vm)
@@ -50,7 +53,7 @@ static const struct virtio_transport_ops mmio_transport = {
 	.broken = mmio_broken,
 };
 
-/* --- registers ---------------------------------------------------------------------------------------------------------- */
+/* --- registers ------------------------------------------------------------------------------------------------------ */
 
 static bool modern(const struct virtio_mmio *vm)
 {
@@ -249,7 +252,7 @@ void virtio_mmio_restart(struct virtio_mmio *vm)
 	settle(vm);
 }
 
-/* --- making ------------------------------------------------------------------------------------------------------------- */
+/* --- making --------------------------------------------------------------------------------------------------------- */
 
 static const char *why_not(const struct virtio_dev *dev, uint32_t version, const struct virtio_mem *mem, bool irq)
 {
@@ -264,8 +267,8 @@ static const char *why_not(const struct virtio_dev *dev, uint32_t version, const
 	return dev->config_len > VIRTIO_CONFIG_MAX ? "the configuration of a device has at most 256 bytes here" : NULL;
 }
 
-int virtio_mmio_init(struct virtio_mmio *vm, struct virtio_dev *dev, uint32_t version, bool big_endian, const struct virtio_mem *mem,
-		     void (*irq)(void *opaque, bool level), void *opaque, const char **reason)
+int virtio_mmio_init(struct virtio_mmio *vm, struct virtio_dev *dev, uint32_t version, bool big_endian,
+		     const struct virtio_mem *mem, void (*irq)(void *opaque, bool level), void *opaque, const char **reason)
 {
 	const char *why = why_not(dev, version, mem, irq);
 

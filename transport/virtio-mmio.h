@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * virtio-mmio.h - virtio over MMIO, what both ends know (virtio 1.2, 4.2): one window of registers per device, and one interrupt line.
- * Nothing says where the windows are; a machine tells its guest by other means.
+ * virtio-mmio.h - virtio over MMIO, what both ends know (virtio 1.2, 4.2): one window of registers per device, and one
+ * interrupt line. Nothing says where the windows are; a machine tells its guest by other means.
  *
- * Version 2 is virtio 1.x, version 1 ("legacy", 4.2.4) what came before. Registers are 32 bits wide and little-endian; the configuration
- * is the device's own: bytes, in the guest's byte order when the driver is an old one.
+ * Version 2 is virtio 1.x, version 1 ("legacy", 4.2.4) what came before. Registers are 32 bits wide and little-endian; the
+ * configuration is the device's own: bytes, in the guest's byte order when the driver is an old one.
  */
 #ifndef KENNEL_TRANSPORT_VIRTIO_MMIO_H
 #define KENNEL_TRANSPORT_VIRTIO_MMIO_H

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * virtio-pci-host.h - the host's end of virtio over PCI (see virtio-pci.h): one struct virtio_pci makes one device a PCI function.
+ * virtio-pci-host.h - the host's end of virtio over PCI (see virtio-pci.h): one struct virtio_pci makes one device a PCI
+ * function.
  *
  * For a machine:
  *
  *	virtio_pci_init(&vp, dev, VIRTIO_PCI_TRANSITIONAL, &mem, &reason)
  *	put &vp.pci on the machine's bus (pci-function.h), which from then on reaches everything else
  *
- * All structures lie in I/O BARs, the modern ones too: a port access is a call in our translator, an access to device memory would be
- * a fault. The interrupt is INTx: level-triggered, acknowledged by reading ISR; or messages (MSI-X), where the machine wants. Callers hold the I/O lock. No allocation; freestanding.
+ * All structures lie in I/O BARs, the modern ones too: a port access is a call in our translator, an access to device memory
+ * would be a fault. The interrupt is INTx: level-triggered, acknowledged by reading ISR; or messages (MSI-X), where the machine
+ * wants. Callers hold the I/O lock. No allocation; freestanding.
  */
 #ifndef KENNEL_TRANSPORT_VIRTIO_PCI_HOST_H
 #define KENNEL_TRANSPORT_VIRTIO_PCI_HOST_H
@@ -54,16 +56,17 @@ struct virtio_pci {
 };
 
 /*
- * Make @dev a PCI function. @mem: guest memory; outlives the device. On failure nothing has changed, and *@reason (unless @reason is
- * NULL) is a sentence. 0, or -VIRTIO_EINVAL: PCI cannot describe this device. The function does not own the device, and must not move.
+ * Make @dev a PCI function. @mem: guest memory; outlives the device. On failure nothing has changed, and *@reason (unless
+ * @reason is NULL) is a sentence. 0, or -VIRTIO_EINVAL: PCI cannot describe this device. The function does not own the device,
+ * and must not move.
  */
 int virtio_pci_init(struct virtio_pci *vp, struct virtio_dev *dev, enum virtio_pci_kind kind, const struct virtio_mem *mem,
 		    const char **reason);
 
 /*
- * Have message interrupts too: for machines that have such, and memory windows on their bus. One vector for each queue, and one for the
- * configuration. @send(@opaque, address, data) stores the message. After virtio_pci_init(), before the function is on its bus. 0, or
- * -VIRTIO_EINVAL.
+ * Have message interrupts too: for machines that have such, and memory windows on their bus. One vector for each queue, and one
+ * for the configuration. @send(@opaque, address, data) stores the message. After virtio_pci_init(), before the function is on
+ * its bus. 0, or -VIRTIO_EINVAL.
  */
 int virtio_pci_add_msix(struct virtio_pci *vp, void (*send)(void *opaque, uint64_t address, uint32_t data), void *opaque);
 

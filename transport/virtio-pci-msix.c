@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * virtio-pci-msix.c - message interrupts of virtio over PCI (PCI Local Bus 3.0, 6.8.2; virtio 1.2, 4.1.5.1.2): a table of addresses and
- * data that the driver fills, one vector for each queue and one for the configuration. A message that must not be sent now is held back,
- * as a bit of the PBA, and sent when the mask is taken off; held back twice it is sent once.
+ * virtio-pci-msix.c - message interrupts of virtio over PCI (PCI Local Bus 3.0, 6.8.2; virtio 1.2, 4.1.5.1.2): a table of
+ * addresses and data that the driver fills, one vector for each queue and one for the configuration. A message that must not be
+ * sent now is held back, as a bit of the PBA, and sent when the mask is taken off; held back twice it is sent once.
  */
 #include "transport/virtio-pci-internal.h"
 

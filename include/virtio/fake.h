@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fake.h - a test bed: drivers and devices of libvirtio in one process, over a private guest memory, on any of the buses there are, in
- * either byte order. Neither end can tell it from a guest: the driver's end of the bus reads pages or registers, the device's end serves
- * them, and buffers travel through rings in the memory.
+ * fake.h - a test bed: drivers and devices of libvirtio in one process, over a private guest memory, on any of the buses there
+ * are, in either byte order. Neither end can tell it from a guest: the driver's end of the bus reads pages or registers, the
+ * device's end serves them, and buffers travel through rings in the memory.
  *
  *	struct virtio_fake_options options = { .bus = VIRTIO_FAKE_S390_PAGE, .big_endian = true };
  *
@@ -15,7 +15,8 @@
  *	virtio_fake_deliver(fake);				interrupts come when you say so, or when a driver waits
  *	virtio_fake_destroy(fake);
  *
- * A run is deterministic: everything happens on the caller's thread. Unlike the rest of the library this needs a C library, for memory.
+ * A run is deterministic: everything happens on the caller's thread. Unlike the rest of the library this needs a C library, for
+ * memory.
  */
 #ifndef VIRTIO_FAKE_H
 #define VIRTIO_FAKE_H
@@ -55,15 +56,15 @@ struct virtio_fake_options {
 struct virtio_fake;
 
 /*
- * A bed without devices. 0 and *@fake; -VIRTIO_EINVAL: null, no such bus, too little memory, or a byte order that the bus never had;
- * -VIRTIO_ENOMEM.
+ * A bed without devices. 0 and *@fake; -VIRTIO_EINVAL: null, no such bus, too little memory, or a byte order that the bus never
+ * had; -VIRTIO_ENOMEM.
  */
 int virtio_fake_create(const struct virtio_fake_options *options, struct virtio_fake **fake);
 
 /*
- * Put a device on the bus, before the first virtio_fake_find(). The bed owns it from now on: it destroys it. 0; -VIRTIO_ENOSPC: the bed or
- * the bus is full; -VIRTIO_EBUSY: the driver's end has looked already; or what the bus finds wrong with the device. After an error it is
- * still the caller's.
+ * Put a device on the bus, before the first virtio_fake_find(). The bed owns it from now on: it destroys it. 0; -VIRTIO_ENOSPC:
+ * the bed or the bus is full; -VIRTIO_EBUSY: the driver's end has looked already; or what the bus finds wrong with the device.
+ * After an error it is still the caller's.
  */
 int virtio_fake_add(struct virtio_fake *fake, struct virtio_dev *dev);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fuzz the device's end of a bus and four devices behind it: the input is a guest that writes registers, pages, rings and memory as it
- * likes and calls what it likes, and a host where input arrives and disks finish late. Backends check what they are asked to do, what
- * leaves guest memory or blocks is caught, and the sanitizer watches the rest. One program per bus: BUS is mmio, msix (PCI with
- * message interrupts), s390, tlv or dma.
+ * Fuzz the device's end of a bus and four devices behind it: the input is a guest that writes registers, pages, rings and
+ * memory as it likes and calls what it likes, and a host where input arrives and disks finish late. Backends check what they
+ * are asked to do, what leaves guest memory or blocks is caught, and the sanitizer watches the rest. One program per bus: BUS
+ * is mmio, msix (PCI with message interrupts), s390, tlv or dma.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -87,7 +87,7 @@ static void raise_irq(void *opaque, unsigned int irq)
 	assert_in_range(irq, 1, 31);
 }
 
-/* --- MMIO: devices 0 and 1 are of version 2, the others of version 1, the last with a big-endian guest ------------------------ */
+/* --- MMIO: devices 0 and 1 are of version 2, the others of version 1, the last with a big-endian guest -------------- */
 
 static bool line[DEVICES];
 
@@ -172,7 +172,7 @@ static void mmio_kick(const struct ring *r)
 	out(&m.mmio[r->device], VIRTIO_MMIO_QUEUE_NOTIFY, r->queue);
 }
 
-/* --- PCI with message interrupts; the line and the ports are fuzz-virtio-pci.c's ------------------------------------------------ */
+/* --- PCI with message interrupts; the line and the ports are fuzz-virtio-pci.c's ------------------------------------ */
 
 static void msix_send(void *opaque, uint64_t address, uint32_t data)
 {
@@ -261,7 +261,7 @@ static void msix_kick(const struct ring *r)
 	msix_out(r->device, VIRTIO_PCI_AT_NOTIFY + VIRTIO_PCI_NOTIFY_STEP * r->queue, 2, r->queue);
 }
 
-/* --- s390 ------------------------------------------------------------------------------------------------------------------------ */
+/* --- s390 ----------------------------------------------------------------------------------------------------------- */
 
 static void s390_raise(void *opaque, uint32_t reason, uint64_t token)
 {
@@ -315,7 +315,7 @@ static void s390_kick(const struct ring *r)
 	s390_page_call(&m.s390, S390_NOTIFY, r->at);
 }
 
-/* --- lguest of Linux 2.6.24 ------------------------------------------------------------------------------------------------------ */
+/* --- lguest of Linux 2.6.24 ----------------------------------------------------------------------------------------- */
 
 static void tlv_init(void)
 {
@@ -351,7 +351,7 @@ static void tlv_kick(const struct ring *r)
 	lguest_tlv_notify(&m.tlv, r->at);
 }
 
-/* --- lguest of Linux 2.6.23: no rings, so lists ------------------------------------------------------------------------------------ */
+/* --- lguest of Linux 2.6.23: no rings, so lists --------------------------------------------------------------------- */
 
 static void dma_wake(void *opaque)
 {
@@ -414,7 +414,7 @@ static void dma_step(uint8_t how)
 	m.woken = false;
 }
 
-/* --- the guest's memory ------------------------------------------------------------------------------------------------------------ */
+/* --- the guest's memory --------------------------------------------------------------------------------------------- */
 
 static const struct buses {
 	struct bus mmio, msix, s390, tlv, dma;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every driver of libvirtio against every device, on every bus, in every byte order that the bus ever had, with each kind of ring: one
- * table of beds (<virtio/fake.h>), one list of tests. Guest memory, devices and drivers are in this process.
+ * Every driver of libvirtio against every device, on every bus, in every byte order that the bus ever had, with each kind of
+ * ring: one table of beds (<virtio/fake.h>), one list of tests. Guest memory, devices and drivers are in this process.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +19,7 @@
 
 #include "../device/bed.h"
 
-/* --- the table ------------------------------------------------------------------------------------------------------------- */
+/* --- the table ------------------------------------------------------------------------------------------------------ */
 
 static const struct ring {
 	const char *name;
@@ -158,7 +158,7 @@ static void check_agreement(const struct virtio_device *vdev, const struct virti
 	assert_int_equal(!!(vdev->features & VIRTIO_F_INDIRECT_DESC), has_features() && !(without & VIRTIO_F_INDIRECT_DESC));
 }
 
-/* --- one driver at a time ----------------------------------------------------------------------------------------------------- */
+/* --- one driver at a time ------------------------------------------------------------------------------------------- */
 
 static void block(void **state)
 {
@@ -216,7 +216,10 @@ static void block_full(void **state)
 			if (ret < 0)
 				break;
 		}
-		/* The ring has 128 entries: for 128 requests in tables of their own, or fewer in chains. Without a ring there are 16. */
+		/*
+		 * The ring has 128 entries: for 128 requests in tables of their own, or fewer in chains. Without a ring there
+		 * are 16.
+		 */
 		assert_int_equal(ret, -VIRTIO_ENOSPC);
 		assert_in_range(count, before_virtio() ? 16 : 128 / (PIECES + 2), 128);
 		virtio_sync(blk->queue);
@@ -329,7 +332,7 @@ static void console(void **state)
 	virtio_console_remove(con);
 }
 
-/* --- several, and again ------------------------------------------------------------------------------------------------------ */
+/* --- several, and again --------------------------------------------------------------------------------------------- */
 
 static void together(void **state)
 {
@@ -364,7 +367,10 @@ static void count_cancelled(struct virtio_block_request *request, int error)
 	cancelled++;
 }
 
-/* The driver leaves in the middle of things; when that returns, nothing writes into its memory any more, and the next one begins anew. */
+/*
+ * The driver leaves in the middle of things; when that returns, nothing writes into its memory any more, and the next one
+ * begins anew.
+ */
 static void reset_in_the_middle(void **state)
 {
 	struct virtio_block *blk = alloc(sizeof(*blk));
@@ -404,7 +410,7 @@ static void reset_in_the_middle(void **state)
 	virtio_block_remove(blk);
 }
 
-/* --- those who do not keep to the contract ------------------------------------------------------------------------------------ */
+/* --- those who do not keep to the contract -------------------------------------------------------------------------- */
 
 /* clause 2.5.1: configuration beyond its end, at either end of the bus. */
 static void config_bounds(void **state)
@@ -448,7 +454,8 @@ static void not_offered(void **state)
 }
 
 /*
- * clause 2.1.2: buffers that are not in guest memory. The device stops and says so once; the others go on; after a reset it does again.
+ * clause 2.1.2: buffers that are not in guest memory. The device stops and says so once; the others go on; after a reset it
+ * does again.
  */
 static void broken_ring(void **state)
 {
@@ -494,7 +501,7 @@ static void broken_ring(void **state)
 	virtio_console_remove(con);
 }
 
-/* --- the bed itself ------------------------------------------------------------------------------------------------------------ */
+/* --- the bed itself ------------------------------------------------------------------------------------------------- */
 
 static void bed_errors(void **state)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The lguest bus of Linux 2.6.23, call by call: slots, bindings, consoles, frames, disks; and guests that lie about their lists. */
+/*
+ * The lguest bus of Linux 2.6.23, call by call: slots, bindings, consoles, frames, disks; and guests that lie about their
+ * lists.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -140,7 +143,7 @@ static void section(uint32_t list, unsigned int i, uint32_t addr, uint16_t len)
 	virtio_put16(false, m.memory + list + DMA_LEN + 2 * (size_t)i, len);
 }
 
-/* --- layout ----------------------------------------------------------------------------------------------------------------- */
+/* --- layout --------------------------------------------------------------------------------------------------------- */
 
 static void layout(void **state)
 {
@@ -187,7 +190,7 @@ static void setup_errors(void **state)
 	assert_int_equal(lguest_dma_add(&m.host, NULL, &reason), -VIRTIO_EINVAL);
 }
 
-/* --- calls -------------------------------------------------------------------------------------------------------------------- */
+/* --- calls ---------------------------------------------------------------------------------------------------------- */
 
 static void bindings(void **state)
 {
@@ -392,7 +395,7 @@ static void disk_errors(void **state)
 	assert_int_equal(word(BLOCK_PAGE + DMA_BLOCK_RESULT), DMA_BLOCK_OK);
 }
 
-/* --- the guest's end ------------------------------------------------------------------------------------------------------------ */
+/* --- the guest's end ------------------------------------------------------------------------------------------------ */
 
 static uint32_t guest_call(void *opaque, uint32_t number, uint32_t key, uint32_t address, uint32_t count_irq)
 {

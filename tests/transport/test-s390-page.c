@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The s390 page: what lies in it byte for byte, what the guest's calls do, tokens, and what a guest that lies gains. All big-endian. */
+/*
+ * The s390 page: what lies in it byte for byte, what the guest's calls do, tokens, and what a guest that lies gains. All
+ * big-endian.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -157,7 +160,7 @@ static uint8_t *page(void)
 	return m.memory + TOP;
 }
 
-/* --- layout ------------------------------------------------------------------------------------------------------------ */
+/* --- layout --------------------------------------------------------------------------------------------------------- */
 
 static void layout(void **state)
 {
@@ -228,7 +231,7 @@ static void space_runs_out(void **state)
 	virtio_dev_destroy(last);
 }
 
-/* --- calls -------------------------------------------------------------------------------------------------------------- */
+/* --- calls ---------------------------------------------------------------------------------------------------------- */
 
 static void set_status(uint8_t status)
 {
@@ -272,7 +275,9 @@ static void early_console(void **state)
 	assert_int_equal(call(S390_NOTIFY, 1), 0);
 }
 
-/* Features are announced by nobody: they are read when the device begins, at DRIVER_OK or at the first kick with status DRIVER. */
+/*
+ * Features are announced by nobody: they are read when the device begins, at DRIVER_OK or at the first kick with status DRIVER.
+ */
 static void begins_at_driver_ok(void **state)
 {
 	struct virtio_dev *dev = add(console_device_create(&console.be));
@@ -356,7 +361,7 @@ static void not_offered(void **state)
 	assert_true(dev->live);
 }
 
-/* --- tokens ------------------------------------------------------------------------------------------------------------- */
+/* --- tokens --------------------------------------------------------------------------------------------------------- */
 
 static void tokens(void **state)
 {
@@ -426,7 +431,7 @@ static void added_while_running(void **state)
 	virtio_rng_remove(rng);
 }
 
-/* --- both ends ---------------------------------------------------------------------------------------------------------- */
+/* --- both ends ------------------------------------------------------------------------------------------------------ */
 
 static void several_of_a_kind(void **state)
 {

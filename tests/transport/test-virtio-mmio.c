@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Virtio over MMIO, both versions, register by register; and drivers that lie. The exchange of data is tested with the fake buses. */
+/*
+ * Virtio over MMIO, both versions, register by register; and drivers that lie. The exchange of data is tested with the fake
+ * buses.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -131,7 +134,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* --- what is there -------------------------------------------------------------------------------------------------------- */
+/* --- what is there -------------------------------------------------------------------------------------------------- */
 
 /* clause 4.2.2.1: magic, version, id, features by halves, sizes, and the generation of the configuration. */
 static void identity(void **state)
@@ -179,7 +182,7 @@ static void widths(void **state)
 	assert_int_equal(in(VIRTIO_MMIO_STATUS), 0);
 }
 
-/* --- setting up ------------------------------------------------------------------------------------------------------------ */
+/* --- setting up ----------------------------------------------------------------------------------------------------- */
 
 static void set_features(uint64_t features)
 {
@@ -287,7 +290,7 @@ static void impossible_queues(void **state)
 	}
 }
 
-/* --- interrupts --------------------------------------------------------------------------------------------------------------- */
+/* --- interrupts ----------------------------------------------------------------------------------------------------- */
 
 /* clause 4.2.2.1: a bit for each reason, until it is acknowledged; the line is high while there is one. */
 static void interrupts(void **state)
@@ -456,7 +459,7 @@ static void needs_reset(void **state)
 	assert_false(m.line);
 }
 
-/* --- version 1 ------------------------------------------------------------------------------------------------------------------ */
+/* --- version 1 ------------------------------------------------------------------------------------------------------ */
 
 /* clause 4.2.4: a ring in one block; page size, alignment and number of entries are the driver's; the byte order the guest's. */
 static void legacy(bool big)
@@ -540,7 +543,7 @@ static void legacy_nonsense(void **state)
 	assert_int_equal(m.vm.regs.dev->features, 0);
 }
 
-/* --- making and finding --------------------------------------------------------------------------------------------------------- */
+/* --- making and finding --------------------------------------------------------------------------------------------- */
 
 static void setup_errors(void **state)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Message interrupts of virtio over PCI: capability, table, masks, vectors, and what becomes of the line and the legacy window. */
+/*
+ * Message interrupts of virtio over PCI: capability, table, masks, vectors, and what becomes of the line and the legacy window.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
