@@ -36,6 +36,8 @@ int virtio_dev_pop(struct virtio_dev *dev, unsigned int queue, struct vring_buff
 	ret = vring_device_pop(&dev->queues[queue], buf, iov, max);
 	if (ret == -VIRTIO_EPROTO)
 		virtio_dev_break(dev, dev->queues[queue].broken);
+	if (ret == 1 && dev->transport && dev->transport->taken)
+		dev->transport->taken(dev, queue, buf->id);
 	return ret;
 }
 
@@ -52,7 +54,14 @@ void virtio_dev_push(struct virtio_dev *dev, unsigned int queue, uint32_t id, ui
 
 void virtio_dev_flush(struct virtio_dev *dev, unsigned int queue)
 {
-	if (serving(dev, queue) && vring_device_flush(&dev->queues[queue]))
+	bool interrupt;
+
+	if (!serving(dev, queue))
+		return;
+	interrupt = vring_device_flush(&dev->queues[queue]);
+	if (dev->transport && dev->transport->shown)
+		dev->transport->shown(dev, queue);
+	if (interrupt)
 		dev->transport->interrupt(dev, queue);
 }
 

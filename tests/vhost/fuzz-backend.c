@@ -104,6 +104,13 @@ static void fill(struct fuzz_input *in, struct vhost_user_message *m)
 		p->number = fuzz_u8(in) & 8;
 		m->header.size = sizeof(p->number);
 		break;
+	case VHOST_USER_GET_INFLIGHT_FD:
+	case VHOST_USER_SET_INFLIGHT_FD:
+		p->inflight.queues = fuzz_u8(in) % 3;
+		p->inflight.queue_size = fuzz_u8(in);
+		m->header.size = sizeof(p->inflight);
+		m->fd_count = m->header.request == VHOST_USER_SET_INFLIGHT_FD;
+		break;
 	case VHOST_USER_SET_STATUS:
 		p->number = fuzz_u8(in);
 		m->header.size = sizeof(p->number);

@@ -18,7 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', 'boot'))
 
 import debian  # noqa: E402
-from peers import Bench, Failure, Skip, main, need, wait_for  # noqa: E402
+from peers import Failure, Skip, main, need, retry, wait_for  # noqa: E402
 
 TOOLS = {**os.environ, 'PATH': os.environ['PATH'] + ':/usr/sbin:/sbin'}
 FOLDER = sys.argv[2] if len(sys.argv) > 2 else None
@@ -146,6 +146,22 @@ def case_guest_back_ends_restarted(bench):
                 guest.fail(f'{process.args[2]} ended with status {process.returncode}')
         guest.disk = guest.serve_disk()
         guest.net = guest.serve('net', '--net', 'user')
+    guest.said('^round 12$')
+    if re.search('differs|error', guest.console(), re.I):
+        guest.fail('something was lost')
+
+
+def case_guest_disk_killed(bench):
+    """The disk's process killed at random moments, and another one started: what it had under way is done by its successor."""
+    guest = Guest(bench)
+    dice = random.Random(7)
+    guest.boot('busy', reconnect=',reconnect=1')
+    for kill in range(1, 6):
+        guest.said(f'^round {kill * 2}$')
+        time.sleep(dice.uniform(0, 0.5))
+        guest.disk.kill()
+        guest.disk.wait()
+        guest.disk = retry(guest.serve_disk)
     guest.said('^round 12$')
     if re.search('differs|error', guest.console(), re.I):
         guest.fail('something was lost')

@@ -37,6 +37,18 @@ def wait_for(what, condition, seconds=30):
         time.sleep(0.01)
 
 
+def retry(serve_disk):
+    """The kernel clears up after a killed process with requests in io_uring in its own time, and until then has the image locked."""
+    for _ in range(50):
+        try:
+            return serve_disk()
+        except Failure as failure:
+            if 'in use by another kennel' not in str(failure):
+                raise
+        time.sleep(0.02)
+    raise Failure('the image stays locked')
+
+
 class Bench:
     """A directory that goes away, and processes that go with it."""
 
@@ -247,13 +259,7 @@ def case_disk_back_end_killed(bench):
     dice = random.Random(5)
     kills = 0
     while client.poll() is None:
-        try:
-            server = bench.kennel_disk(socket, image)
-        except Failure as failure:
-            # The kernel clears up after a killed process with requests in io_uring in its own time, and until then has the image locked.
-            if 'in use by another kennel' not in str(failure):
-                raise
-            continue
+        server = retry(lambda: bench.kennel_disk(socket, image))
         time.sleep(dice.uniform(0.02, 0.3))
         server.kill()
         server.wait()

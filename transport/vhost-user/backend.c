@@ -27,7 +27,8 @@
 
 #define PROTOCOL_FEATURES                                                                                                            \
 	(VHOST_USER_PROTOCOL_F_MQ | VHOST_USER_PROTOCOL_F_REPLY_ACK | VHOST_USER_PROTOCOL_F_BACKEND_REQ | VHOST_USER_PROTOCOL_F_CONFIG |   \
-	 VHOST_USER_PROTOCOL_F_RESET_DEVICE | VHOST_USER_PROTOCOL_F_MEM_SLOTS | VHOST_USER_PROTOCOL_F_STATUS)
+	 VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD | VHOST_USER_PROTOCOL_F_RESET_DEVICE | VHOST_USER_PROTOCOL_F_MEM_SLOTS |                     \
+	 VHOST_USER_PROTOCOL_F_STATUS)
 
 static bool agreed(const struct vhost_user_backend *be, uint64_t feature)
 {
@@ -76,7 +77,14 @@ static const char *set_features(struct vhost_user_backend *be, struct vhost_user
 
 static uint64_t protocol_features(const struct vhost_user_backend *be)
 {
-	return is_net(be) ? PROTOCOL_FEATURES & ~VHOST_USER_PROTOCOL_F_CONFIG : PROTOCOL_FEATURES;
+	uint64_t features = PROTOCOL_FEATURES;
+
+	if (is_net(be))
+		features &= ~VHOST_USER_PROTOCOL_F_CONFIG;
+	/* A device that holds no buffer leaves none under way. */
+	if (!be->dev->ops->drain)
+		features &= ~VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD;
+	return features;
 }
 
 static const char *get_protocol_features(struct vhost_user_backend *be, struct vhost_user_message *m)
@@ -255,6 +263,8 @@ static const struct request {
 	[VHOST_USER_SET_BACKEND_REQ_FD] = { set_request_fd, VARIES, 1, false },
 	[VHOST_USER_GET_CONFIG] = { get_config, VARIES, 0, true },
 	[VHOST_USER_SET_CONFIG] = { set_config, VARIES, 0, false },
+	[VHOST_USER_GET_INFLIGHT_FD] = { vhost_user_get_inflight_fd, VARIES, 0, true },
+	[VHOST_USER_SET_INFLIGHT_FD] = { vhost_user_set_inflight_fd, VARIES, 1, false },
 	[VHOST_USER_RESET_DEVICE] = { reset_device, 0, 0, false },
 	[VHOST_USER_GET_MAX_MEM_SLOTS] = { get_max_mem_slots, 0, 0, true },
 	[VHOST_USER_ADD_MEM_REG] = { add_mem_reg, sizeof(struct vhost_user_memory_slot), 1, false },
@@ -276,6 +286,8 @@ static const char *send_answer(struct vhost_user_backend *be, struct vhost_user_
 	struct vhost_user_message answer = { .header = m->header, .payload = m->payload };
 
 	answer.header.flags = VHOST_USER_VERSION | VHOST_USER_REPLY;
+	answer.fd_count = m->fd_count;
+	memcpy(answer.fds, m->fds, sizeof(answer.fds));
 	return vhost_user_send(be->fd, &answer, 0) == -ETIMEDOUT ? "the front end does not read its answers" : NULL;
 }
 
@@ -296,9 +308,10 @@ static const char *serve_message(struct vhost_user_backend *be, struct vhost_use
 		return wrong;
 	if (wrong)
 		say_once(be, wrong);
-	m->payload.number = !!wrong;
-	m->header.size = sizeof(uint64_t);
-	return send_answer(be, m);
+	return send_answer(be, &(struct vhost_user_message){
+					.header = { .request = m->header.request, .size = sizeof(uint64_t) },
+					.payload.number = !!wrong,
+				});
 }
 
 /* Take what the socket has. 0, -ECONNRESET, or -EPROTO with be->error set. */
@@ -348,6 +361,8 @@ static const struct virtio_transport_ops transport_ops = {
 	.interrupt = vhost_user_ring_interrupt,
 	.config_changed = on_config_changed,
 	.broken = on_broken,
+	.taken = vhost_user_inflight_taken,
+	.shown = vhost_user_inflight_shown,
 };
 
 /* --- connections ------------------------------------------------------------------------------------------------------ */
@@ -394,6 +409,7 @@ static void forget(struct vhost_user_backend *be)
 {
 	vhost_user_rings_forget(be);
 	virtio_dev_reset(be->dev);
+	vhost_user_inflight_forget(be);
 	vhost_user_regions_clear(&be->regions);
 	vhost_user_receiver_next(&be->in);
 	close_fd(&be->fd);

@@ -50,6 +50,11 @@ struct vhost_user_backend {
 	uint8_t status;
 	unsigned int guard_hits;	/* of other connections */
 	const char *error;		/* why the last connection ended; NULL = the front end left */
+	struct {			/* record of the buffers under way, in the front end's keeping */
+		uint8_t *map;		/* NULL = none */
+		size_t len;
+		uint16_t queues, queue_size;
+	} inflight;
 	struct vhost_user_ring ring[VHOST_USER_RINGS];
 };
 

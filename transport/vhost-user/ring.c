@@ -67,10 +67,12 @@ static const char *set_up(struct vhost_user_backend *be, unsigned int index)
 	default:
 		return "a ring of a size or at a place that rings cannot have";
 	}
-	if (!vring_device_set_base(vq, ring->base))
-		return NULL;
-	vring_device_reset(vq);
-	return "a ring that is to go on where it cannot";
+	if (vring_device_set_base(vq, ring->base)) {
+		vring_device_reset(vq);
+		return "a ring that is to go on where it cannot";
+	}
+	vhost_user_inflight_resume(be, index);
+	return NULL;
 }
 
 static const char *take_up(struct vhost_user_backend *be, unsigned int index)
