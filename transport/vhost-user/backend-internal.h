@@ -1,13 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backend-internal.h - between backend.c, which knows the connection and its messages, ring.c, which knows rings, and inflight.c, which
- * knows what is under way. Functions that carry out a request return NULL, or why it is refused.
+ * backend-internal.h - between backend.c, which has the connection and its messages, and the files that carry them out. Functions that
+ * do so return NULL, or why the request is refused.
  */
 #ifndef KENNEL_TRANSPORT_VHOST_USER_BACKEND_INTERNAL_H
 #define KENNEL_TRANSPORT_VHOST_USER_BACKEND_INTERNAL_H
 
 #include <transport/vhost-user/backend.h>
 
+/* backend-device.c */
+const char *vhost_user_get_features(struct vhost_user_backend *be, struct vhost_user_message *m);
+const char *vhost_user_set_features(struct vhost_user_backend *be, struct vhost_user_message *m);
+const char *vhost_user_get_protocol_features(struct vhost_user_backend *be, struct vhost_user_message *m);
+const char *vhost_user_set_protocol_features(struct vhost_user_backend *be, struct vhost_user_message *m);
+const char *vhost_user_get_queue_num(struct vhost_user_backend *be, struct vhost_user_message *m);
+const char *vhost_user_reset_device(struct vhost_user_backend *be, struct vhost_user_message *m);
+const char *vhost_user_set_status(struct vhost_user_backend *be, struct vhost_user_message *m);
+const char *vhost_user_get_status(struct vhost_user_backend *be, struct vhost_user_message *m);
+const char *vhost_user_get_config(struct vhost_user_backend *be, struct vhost_user_message *m);
+const char *vhost_user_set_config(struct vhost_user_backend *be, struct vhost_user_message *m);
+
+/* backend-memory.c */
+const char *vhost_user_set_mem_table(struct vhost_user_backend *be, struct vhost_user_message *m);
+const char *vhost_user_get_max_mem_slots(struct vhost_user_backend *be, struct vhost_user_message *m);
+const char *vhost_user_add_mem_reg(struct vhost_user_backend *be, struct vhost_user_message *m);
+const char *vhost_user_rem_mem_reg(struct vhost_user_backend *be, struct vhost_user_message *m);
+
+/* backend-ring.c */
 const char *vhost_user_set_vring_num(struct vhost_user_backend *be, struct vhost_user_message *m);
 const char *vhost_user_set_vring_addr(struct vhost_user_backend *be, struct vhost_user_message *m);
 const char *vhost_user_set_vring_base(struct vhost_user_backend *be, struct vhost_user_message *m);
@@ -17,6 +36,7 @@ const char *vhost_user_set_vring_call(struct vhost_user_backend *be, struct vhos
 const char *vhost_user_set_vring_err(struct vhost_user_backend *be, struct vhost_user_message *m);
 const char *vhost_user_set_vring_enable(struct vhost_user_backend *be, struct vhost_user_message *m);
 
+/* backend-inflight.c */
 const char *vhost_user_get_inflight_fd(struct vhost_user_backend *be, struct vhost_user_message *m);
 const char *vhost_user_set_inflight_fd(struct vhost_user_backend *be, struct vhost_user_message *m);
 

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backend.c - see backend.h; ring.c has what happens to single rings.
+ * backend.c - see backend.h. This file has the connection and its messages; backend-device.c, backend-memory.c, backend-ring.c and
+ * backend-inflight.c carry them out.
  *
- * Everything that arrives is checked before it is believed: a message's size and descriptors against the table at the end of this file,
- * addresses against the regions, numbers against the device. Where REPLY_ACK was agreed on, a request that cannot be carried out is
- * refused and the connection goes on; where it was not, the front end could not know, so its connection ends.
- *
- * Memory may come and go while rings are in use, and rings hold pointers into it. So for every change of it the rings are laid down,
- * with everything that the device had under way finished, and are taken up again at the same place.
+ * Everything that arrives is checked before it is believed: a message's size and descriptors against the table below, addresses against
+ * the regions, numbers against the device. Where REPLY_ACK was agreed on, a request that cannot be carried out is refused and the
+ * connection goes on; where it was not, the front end could not know, so its connection ends.
  */
 #include <transport/vhost-user/backend-internal.h>
 
@@ -15,20 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
-
-#include <virtio/net.h>
 
 #define MESSAGES	64	/* most that are taken in one go */
 #define SOCKET		(~UINT64_C(0))	/* what epoll calls the socket; rings go by number */
-
-#define PROTOCOL_FEATURES                                                                                                            \
-	(VHOST_USER_PROTOCOL_F_MQ | VHOST_USER_PROTOCOL_F_REPLY_ACK | VHOST_USER_PROTOCOL_F_BACKEND_REQ | VHOST_USER_PROTOCOL_F_CONFIG |   \
-	 VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD | VHOST_USER_PROTOCOL_F_RESET_DEVICE | VHOST_USER_PROTOCOL_F_MEM_SLOTS |                     \
-	 VHOST_USER_PROTOCOL_F_STATUS)
 
 static bool agreed(const struct vhost_user_backend *be, uint64_t feature)
 {
@@ -43,71 +31,7 @@ static void say_once(struct vhost_user_backend *be, const char *sentence)
 	be->complained = true;
 }
 
-/*
- * Network cards are the protocol's exception: their configuration is the front end's own, so that a virtual machine's address goes with
- * it, and their queues are counted in pairs.
- */
-static bool is_net(const struct vhost_user_backend *be)
-{
-	return be->dev->id == VIRTIO_ID_NET;
-}
-
-/* --- features --------------------------------------------------------------------------------------------------------- */
-
-static const char *get_features(struct vhost_user_backend *be, struct vhost_user_message *m)
-{
-	m->payload.number = be->dev->offered | VHOST_USER_F_PROTOCOL_FEATURES;
-	if (is_net(be))
-		m->payload.number &= ~(VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_MTU);
-	m->header.size = sizeof(uint64_t);
-	return NULL;
-}
-
-static const char *set_features(struct vhost_user_backend *be, struct vhost_user_message *m)
-{
-	uint64_t features = m->payload.number;
-
-	if (be->dev->live)
-		return features == be->features ? NULL : "other features while rings are in use";
-	if (virtio_dev_set_features(be->dev, features & ~VHOST_USER_F_PROTOCOL_FEATURES))
-		return "features that were not offered, or that do not go together (virtio 1.2, 2.2.1)";
-	be->features = features;
-	return NULL;
-}
-
-static uint64_t protocol_features(const struct vhost_user_backend *be)
-{
-	uint64_t features = PROTOCOL_FEATURES;
-
-	if (is_net(be))
-		features &= ~VHOST_USER_PROTOCOL_F_CONFIG;
-	/* A device that holds no buffer leaves none under way. */
-	if (!be->dev->ops->drain)
-		features &= ~VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD;
-	return features;
-}
-
-static const char *get_protocol_features(struct vhost_user_backend *be, struct vhost_user_message *m)
-{
-	m->payload.number = protocol_features(be);
-	m->header.size = sizeof(uint64_t);
-	return NULL;
-}
-
-static const char *set_protocol_features(struct vhost_user_backend *be, struct vhost_user_message *m)
-{
-	if (m->payload.number & ~protocol_features(be))
-		return "protocol features that were not offered";
-	be->protocol_features = m->payload.number;
-	return NULL;
-}
-
-static const char *get_queue_num(struct vhost_user_backend *be, struct vhost_user_message *m)
-{
-	m->payload.number = is_net(be) ? be->dev->num_queues / 2 : be->dev->num_queues;
-	m->header.size = sizeof(uint64_t);
-	return NULL;
-}
+/* --- messages --------------------------------------------------------------------------------------------------------- */
 
 static const char *nothing(struct vhost_user_backend *be, struct vhost_user_message *m)
 {
@@ -124,116 +48,6 @@ static const char *set_request_fd(struct vhost_user_backend *be, struct vhost_us
 	return NULL;
 }
 
-/* --- status and configuration ----------------------------------------------------------------------------------------- */
-
-static const char *reset_device(struct vhost_user_backend *be, struct vhost_user_message *m)
-{
-	vhost_user_rings_stop(be);
-	virtio_dev_reset(be->dev);
-	be->status = 0;
-	return NULL;
-}
-
-static const char *set_status(struct vhost_user_backend *be, struct vhost_user_message *m)
-{
-	uint8_t status = (uint8_t)m->payload.number;
-
-	if (!status)
-		return reset_device(be, m);
-	/* 2.1.1: bits do not go away; NEEDS_RESET is ours to set. 3.1.1, step 5: no FEATURES_OK without acceptable features. */
-	status &= (uint8_t)~VIRTIO_STATUS_NEEDS_RESET;
-	if (!be->dev->features_final)
-		status &= (uint8_t)~VIRTIO_STATUS_FEATURES_OK;
-	be->status |= status;
-	return NULL;
-}
-
-static const char *get_status(struct vhost_user_backend *be, struct vhost_user_message *m)
-{
-	m->payload.number = be->status | (be->dev->broken ? VIRTIO_STATUS_NEEDS_RESET : 0);
-	m->header.size = sizeof(uint64_t);
-	return NULL;
-}
-
-static bool config_sound(const struct vhost_user_message *m)
-{
-	const struct vhost_user_config *c = &m->payload.config;
-
-	return m->header.size >= VHOST_USER_CONFIG_HEADER && c->size <= VHOST_USER_CONFIG_MAX &&
-	       m->header.size - VHOST_USER_CONFIG_HEADER == c->size && c->offset <= VHOST_USER_CONFIG_MAX - c->size;
-}
-
-/* A front end may know a later version of the device, whose configuration is longer: the rest reads as zeros, as on any bus. */
-static const char *get_config(struct vhost_user_backend *be, struct vhost_user_message *m)
-{
-	struct vhost_user_config *c = &m->payload.config;
-	size_t have;
-
-	if (!config_sound(m))
-		return "a malformed question for the configuration";
-	have = c->offset < be->dev->config_len ? be->dev->config_len - c->offset : 0;
-	memset(c->bytes, 0, c->size);
-	virtio_dev_config_read(be->dev, c->offset, c->bytes, have < c->size ? have : c->size);
-	return NULL;
-}
-
-static const char *set_config(struct vhost_user_backend *be, struct vhost_user_message *m)
-{
-	const struct vhost_user_config *c = &m->payload.config;
-
-	if (!config_sound(m) || virtio_dev_config_write(be->dev, c->offset, c->bytes, c->size))
-		return "a write outside the configuration";
-	return NULL;
-}
-
-/* --- memory ----------------------------------------------------------------------------------------------------------- */
-
-static const char *set_mem_table(struct vhost_user_backend *be, struct vhost_user_message *m)
-{
-	const struct vhost_user_memory_table *table = &m->payload.memory;
-	const char *wrong = NULL;
-
-	if (m->header.size < offsetof(struct vhost_user_memory_table, region) || table->count > VHOST_USER_REGIONS ||
-	    m->header.size < offsetof(struct vhost_user_memory_table, region) + table->count * sizeof(table->region[0]))
-		return "a malformed memory table";
-	if (m->fd_count != table->count)
-		return "a memory table with more or fewer descriptors than regions";
-	vhost_user_rings_lay_down(be);
-	vhost_user_regions_clear(&be->regions);
-	for (unsigned int i = 0; i < table->count && !wrong; i++)
-		wrong = vhost_user_regions_add(&be->regions, &table->region[i], m->fds[i]);
-	return wrong ? wrong : vhost_user_rings_take_up(be);
-}
-
-static const char *get_max_mem_slots(struct vhost_user_backend *be, struct vhost_user_message *m)
-{
-	m->payload.number = VHOST_USER_SLOTS;
-	m->header.size = sizeof(uint64_t);
-	return NULL;
-}
-
-static const char *add_mem_reg(struct vhost_user_backend *be, struct vhost_user_message *m)
-{
-	const char *wrong;
-
-	if (!m->fd_count)
-		return "a memory region without a descriptor";
-	vhost_user_rings_lay_down(be);
-	wrong = vhost_user_regions_add(&be->regions, &m->payload.slot.region, m->fds[0]);
-	return wrong ? wrong : vhost_user_rings_take_up(be);
-}
-
-static const char *rem_mem_reg(struct vhost_user_backend *be, struct vhost_user_message *m)
-{
-	const char *wrong;
-
-	vhost_user_rings_lay_down(be);
-	wrong = vhost_user_regions_remove(&be->regions, &m->payload.slot.region);
-	return wrong ? wrong : vhost_user_rings_take_up(be);
-}
-
-/* --- messages --------------------------------------------------------------------------------------------------------- */
-
 /* What each request looks like, and who carries it out. */
 static const struct request {
 	const char *(*carry_out)(struct vhost_user_backend *be, struct vhost_user_message *m);
@@ -244,11 +58,11 @@ static const struct request {
 #define VARIES UINT32_MAX
 #define NUMBER sizeof(uint64_t)
 #define STATE sizeof(struct vhost_user_ring_state)
-	[VHOST_USER_GET_FEATURES] = { get_features, 0, 0, true },
-	[VHOST_USER_SET_FEATURES] = { set_features, NUMBER, 0, false },
+	[VHOST_USER_GET_FEATURES] = { vhost_user_get_features, 0, 0, true },
+	[VHOST_USER_SET_FEATURES] = { vhost_user_set_features, NUMBER, 0, false },
 	[VHOST_USER_SET_OWNER] = { nothing, 0, 0, false },
 	[VHOST_USER_RESET_OWNER] = { nothing, 0, 0, false },
-	[VHOST_USER_SET_MEM_TABLE] = { set_mem_table, VARIES, VHOST_USER_REGIONS, false },
+	[VHOST_USER_SET_MEM_TABLE] = { vhost_user_set_mem_table, VARIES, VHOST_USER_REGIONS, false },
 	[VHOST_USER_SET_VRING_NUM] = { vhost_user_set_vring_num, STATE, 0, false },
 	[VHOST_USER_SET_VRING_ADDR] = { vhost_user_set_vring_addr, sizeof(struct vhost_user_ring_address), 0, false },
 	[VHOST_USER_SET_VRING_BASE] = { vhost_user_set_vring_base, STATE, 0, false },
@@ -256,22 +70,22 @@ static const struct request {
 	[VHOST_USER_SET_VRING_KICK] = { vhost_user_set_vring_kick, NUMBER, 1, false },
 	[VHOST_USER_SET_VRING_CALL] = { vhost_user_set_vring_call, NUMBER, 1, false },
 	[VHOST_USER_SET_VRING_ERR] = { vhost_user_set_vring_err, NUMBER, 1, false },
-	[VHOST_USER_GET_PROTOCOL_FEATURES] = { get_protocol_features, 0, 0, true },
-	[VHOST_USER_SET_PROTOCOL_FEATURES] = { set_protocol_features, NUMBER, 0, false },
-	[VHOST_USER_GET_QUEUE_NUM] = { get_queue_num, 0, 0, true },
+	[VHOST_USER_GET_PROTOCOL_FEATURES] = { vhost_user_get_protocol_features, 0, 0, true },
+	[VHOST_USER_SET_PROTOCOL_FEATURES] = { vhost_user_set_protocol_features, NUMBER, 0, false },
+	[VHOST_USER_GET_QUEUE_NUM] = { vhost_user_get_queue_num, 0, 0, true },
 	[VHOST_USER_SET_VRING_ENABLE] = { vhost_user_set_vring_enable, STATE, 0, false },
 	[VHOST_USER_SET_BACKEND_REQ_FD] = { set_request_fd, VARIES, 1, false },
-	[VHOST_USER_GET_CONFIG] = { get_config, VARIES, 0, true },
-	[VHOST_USER_SET_CONFIG] = { set_config, VARIES, 0, false },
+	[VHOST_USER_GET_CONFIG] = { vhost_user_get_config, VARIES, 0, true },
+	[VHOST_USER_SET_CONFIG] = { vhost_user_set_config, VARIES, 0, false },
 	[VHOST_USER_GET_INFLIGHT_FD] = { vhost_user_get_inflight_fd, VARIES, 0, true },
 	[VHOST_USER_SET_INFLIGHT_FD] = { vhost_user_set_inflight_fd, VARIES, 1, false },
-	[VHOST_USER_RESET_DEVICE] = { reset_device, 0, 0, false },
-	[VHOST_USER_GET_MAX_MEM_SLOTS] = { get_max_mem_slots, 0, 0, true },
-	[VHOST_USER_ADD_MEM_REG] = { add_mem_reg, sizeof(struct vhost_user_memory_slot), 1, false },
+	[VHOST_USER_RESET_DEVICE] = { vhost_user_reset_device, 0, 0, false },
+	[VHOST_USER_GET_MAX_MEM_SLOTS] = { vhost_user_get_max_mem_slots, 0, 0, true },
+	[VHOST_USER_ADD_MEM_REG] = { vhost_user_add_mem_reg, sizeof(struct vhost_user_memory_slot), 1, false },
 	/* It needs no descriptor, but some front ends send one. */
-	[VHOST_USER_REM_MEM_REG] = { rem_mem_reg, sizeof(struct vhost_user_memory_slot), 1, false },
-	[VHOST_USER_SET_STATUS] = { set_status, NUMBER, 0, false },
-	[VHOST_USER_GET_STATUS] = { get_status, 0, 0, true },
+	[VHOST_USER_REM_MEM_REG] = { vhost_user_rem_mem_reg, sizeof(struct vhost_user_memory_slot), 1, false },
+	[VHOST_USER_SET_STATUS] = { vhost_user_set_status, NUMBER, 0, false },
+	[VHOST_USER_GET_STATUS] = { vhost_user_get_status, 0, 0, true },
 };
 
 static const struct request *find_request(uint32_t number)
@@ -472,43 +286,4 @@ int vhost_user_backend_run(struct vhost_user_backend *be)
 	if (ret)
 		forget(be);
 	return ret;
-}
-
-/* --- listening -------------------------------------------------------------------------------------------------------- */
-
-/* A socket is left behind by a process that was killed. Connecting tells, without a word that a living one could misunderstand. */
-static bool abandoned(const struct sockaddr_un *address)
-{
-	struct stat st;
-	bool refused;
-	int fd;
-
-	if (lstat(address->sun_path, &st) || !S_ISSOCK(st.st_mode))
-		return false;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return false;
-	refused = connect(fd, (const struct sockaddr *)address, sizeof(*address)) && errno == ECONNREFUSED;
-	close(fd);
-	return refused;
-}
-
-int vhost_user_listen(const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd, error;
-
-	if (strlen(path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(address.sun_path, path);
-	if (abandoned(&address))
-		unlink(path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	if (!bind(fd, (struct sockaddr *)&address, sizeof(address)) && !listen(fd, 4))
-		return fd;
-	error = -errno;
-	close(fd);
-	return error;
 }

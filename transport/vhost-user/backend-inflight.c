@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inflight.c - a record of the buffers that the device holds, in memory that the front end keeps for us: so a back end that was killed is
+ * backend-inflight.c - a record of the buffers that the device holds, in memory that the front end keeps for us: so a back end that was killed is
  * followed by one that knows what the first one had taken and not given back.
  *
  * For each ring a byte for each buffer: taken or not; and how far the used ring had been shown when the bytes were last brought up to date.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memory.c - memory for a front end to share. The books on it are kept outside of it, because the back end may write to all of it.
+ * frontend-memory.c - memory for a front end to share. The books on it are kept outside of it, because the back end may write to all of it.
  */
 #include <transport/vhost-user/frontend.h>
 

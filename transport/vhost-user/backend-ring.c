@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ring.c - the rings of a back end, between the front end's messages and the device's queues.
+ * backend-ring.c - the rings of a back end, between the front end's messages and the device's queues.
  *
  * A ring is served while three things are true: it was started (it has a kick descriptor), it is enabled, and its place and size are
  * known. settle() compares this with what is; the messages only change the conditions. When a ring begins to be served the device's queue
