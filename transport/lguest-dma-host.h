@@ -57,11 +57,9 @@ struct lguest_dma_bus {
 	struct virtio_platform platform;
 	uint8_t *private;
 	size_t private_size, private_next;
-	uint64_t top, limit;		/* of guest memory: the page of slots, and the end of devices' pages */
-	uint64_t next_page;
+	struct page_space space;	/* of guest memory: the page of slots, and devices' pages */
 	const struct lguest_dma_ops *ops;
 	void *opaque;
-	unsigned int count;
 	struct lguest_dma_slot slot[DMA_SLOTS];
 	struct {
 		uint32_t key, array;

@@ -14,7 +14,7 @@
 
 static uint8_t *page_at(const struct lguest_page *bus, const struct lguest_slot *slot, unsigned int offset)
 {
-	return (uint8_t *)virtio_mem_at(bus->mem, bus->top, LGUEST_PAGE_SIZE) + slot->offset + offset;
+	return page_space_at(&bus->space, slot->offset + offset);
 }
 
 static unsigned int features_at(const struct lguest_slot *slot)
@@ -87,65 +87,46 @@ int lguest_page_init(struct lguest_page *bus, const struct virtio_mem *mem, uint
 	if (!bus || !raise || limit > UINT64_C(1) << 32)
 		return -VIRTIO_EINVAL;
 	virtio_zero(bus, sizeof(*bus));
-	bus->mem = mem;
-	bus->top = top;
-	bus->limit = limit;
-	bus->next_ring = top + LGUEST_PAGE_SIZE;
-	bus->next_irq = 1;
 	bus->raise = raise;
 	bus->opaque = opaque;
-	return page_bus_clear(mem, top, limit);
-}
-
-/* Find a place for @dev. NULL, or why there is none. */
-static const char *place(struct lguest_page *bus, const struct virtio_dev *dev, struct lguest_slot *slot)
-{
-	if (bus->count == LGUEST_MAX_DEVICES)
-		return "an lguest guest takes at most 31 devices; leave some out";
-	if (bus->next_irq + dev->num_queues > LGUEST_MAX_IRQS)
-		return "an lguest guest has 31 device interrupts, one per queue, and they are used up; leave some devices out";
-	slot->length = (uint16_t)page_desc_bytes(LGUEST_DESC_VQ, dev->num_queues, LGUEST_FEATURE_LEN, (unsigned int)dev->config_len);
-	if (bus->used + slot->length > LGUEST_PAGE_SIZE)
-		return "the descriptions of all devices must fit into one page, and it is full; leave some devices out";
-	if (!page_rings_place(dev, &bus->next_ring, bus->limit, slot->ring))
-		return "no memory is left above the guest's RAM for the device's rings";
-	return NULL;
+	return page_space_init(&bus->space, mem, top, limit, LGUEST_MAX_DEVICES, LGUEST_MAX_IRQS);
 }
 
 int lguest_page_add(struct lguest_page *bus, struct virtio_dev *dev, const char **reason)
 {
-	struct lguest_slot slot = { .bus = bus, .dev = dev };
-	bool valid = page_device_valid(dev, LGUEST_MAX_IRQS - 1);
-	const char *why = valid ? place(bus, dev, &slot) : "this device cannot be described in an lguest page";
+	bool valid = bus && page_device_valid(dev, LGUEST_MAX_IRQS - 1);
+	const char *why = "this device cannot be described in an lguest page";
+	struct lguest_slot new = { .bus = bus, .dev = dev }, *slot;
 
+	if (valid) {
+		new.offset = (uint16_t)bus->space.used;
+		new.length = (uint16_t)page_desc_bytes(LGUEST_DESC_VQ, dev->num_queues, LGUEST_FEATURE_LEN, (unsigned int)dev->config_len);
+		new.num_vq = (uint8_t)dev->num_queues;
+		new.config_len = (uint8_t)dev->config_len;
+		new.first_irq = (uint8_t)bus->space.next_irq;
+		new.offered = (uint32_t)dev->offered;
+		why = page_space_take(&bus->space, dev, new.length, new.ring);
+	}
 	if (reason)
 		*reason = why;
 	if (why)
 		return valid ? -VIRTIO_ENOSPC : -VIRTIO_EINVAL;
-
-	slot.offset = (uint16_t)bus->used;
-	slot.num_vq = (uint8_t)dev->num_queues;
-	slot.config_len = (uint8_t)dev->config_len;
-	slot.first_irq = (uint8_t)bus->next_irq;
-	slot.offered = (uint32_t)dev->offered;
-	bus->next_irq += dev->num_queues;
-	bus->used += slot.length;
-	bus->slot[bus->count] = slot;
+	slot = &bus->slot[bus->space.count - 1];
+	*slot = new;
 
 	dev->transport = &lguest_transport;
-	dev->transport_data = &bus->slot[bus->count];
-	dev->mem = bus->mem;
+	dev->transport_data = slot;
+	dev->mem = bus->space.mem;
 	dev->legacy_big_endian = false;
-	bus->count++;
 	virtio_dev_reset(dev);
-	page_rings_zero(bus->mem, dev, slot.ring);
-	write_descriptor(bus, dev->transport_data);
+	page_rings_zero(&bus->space, dev, slot->ring);
+	write_descriptor(bus, slot);
 	return 0;
 }
 
 uint64_t lguest_page_end(const struct lguest_page *bus)
 {
-	return bus->next_ring;
+	return bus->space.next;
 }
 
 /* --- what the guest tells devices ------------------------------------------------------------------------------------- */
@@ -154,7 +135,7 @@ static void reset(struct lguest_page *bus, struct lguest_slot *slot)
 {
 	virtio_dev_reset(slot->dev);
 	virtio_zero(page_at(bus, slot, features_at(slot) + LGUEST_FEATURE_LEN), LGUEST_FEATURE_LEN);
-	page_rings_zero(bus->mem, slot->dev, slot->ring);
+	page_rings_zero(&bus->space, slot->dev, slot->ring);
 }
 
 /* The accepted features are final: begin. */
@@ -168,7 +149,7 @@ static void finalize(struct lguest_page *bus, struct lguest_slot *slot, uint8_t 
 		if (accepted == dev->features)
 			return;
 		virtio_dev_reset(dev);
-		page_rings_zero(bus->mem, slot->dev, slot->ring);
+		page_rings_zero(&bus->space, slot->dev, slot->ring);
 	}
 	dev->status = status;
 	if ((accepted & ~slot->offered) || virtio_dev_set_features(dev, accepted)) {
@@ -195,9 +176,9 @@ static void descriptor_event(struct lguest_page *bus, struct lguest_slot *slot)
 
 bool lguest_page_notify(struct lguest_page *bus, uint64_t address)
 {
-	if (address < bus->top || address >= bus->next_ring)
+	if (address < bus->space.top || address >= bus->space.next)
 		return false;
-	for (unsigned int i = 0; i < bus->count; i++) {
+	for (unsigned int i = 0; i < bus->space.count; i++) {
 		struct lguest_slot *slot = &bus->slot[i];
 
 		for (unsigned int q = 0; q < slot->num_vq; q++) {
@@ -206,7 +187,7 @@ bool lguest_page_notify(struct lguest_page *bus, uint64_t address)
 				return true;
 			}
 		}
-		if (bus->top + slot->offset == address) {
+		if (bus->space.top + slot->offset == address) {
 			descriptor_event(bus, slot);
 			return true;
 		}
@@ -216,10 +197,10 @@ bool lguest_page_notify(struct lguest_page *bus, uint64_t address)
 
 void lguest_page_restart(struct lguest_page *bus)
 {
-	page_bus_clear(bus->mem, bus->top, bus->limit);
-	for (unsigned int i = 0; i < bus->count; i++) {
+	page_space_clear(&bus->space);
+	for (unsigned int i = 0; i < bus->space.count; i++) {
 		virtio_dev_reset(bus->slot[i].dev);
-		page_rings_zero(bus->mem, bus->slot[i].dev, bus->slot[i].ring);
+		page_rings_zero(&bus->space, bus->slot[i].dev, bus->slot[i].ring);
 		write_descriptor(bus, &bus->slot[i]);
 	}
 }

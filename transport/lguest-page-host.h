@@ -40,13 +40,7 @@ struct lguest_slot {
 };
 
 struct lguest_page {
-	const struct virtio_mem *mem;
-	uint64_t top;			/* guest-physical address of the descriptor page: the end of RAM */
-	uint64_t limit;			/* end of the space for rings */
-	uint64_t next_ring;		/* first address not yet handed out */
-	unsigned int next_irq;
-	unsigned int used;		/* bytes of the page */
-	unsigned int count;
+	struct page_space space;
 	void (*raise)(void *opaque, unsigned int irq);
 	/* A device stopped because its driver broke the contract; once per reset. Set after lguest_page_init(); may be NULL. */
 	void (*complain)(void *opaque, const struct virtio_dev *dev, const char *reason);

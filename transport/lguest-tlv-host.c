@@ -9,7 +9,7 @@
 
 static uint8_t *page_at(const struct lguest_tlv *bus, const struct lguest_tlv_slot *slot, unsigned int offset)
 {
-	return (uint8_t *)virtio_mem_at(bus->mem, bus->top, LGUEST_PAGE_SIZE) + slot->offset + offset;
+	return page_space_at(&bus->space, slot->offset + offset);
 }
 
 /* Does the device have the bytes that field @f tells? */
@@ -94,58 +94,40 @@ int lguest_tlv_init(struct lguest_tlv *bus, const struct virtio_mem *mem, uint64
 	if (!bus || !raise || limit > UINT64_C(1) << 32)
 		return -VIRTIO_EINVAL;
 	virtio_zero(bus, sizeof(*bus));
-	bus->mem = mem;
-	bus->top = top;
-	bus->limit = limit;
-	bus->next_ring = top + LGUEST_PAGE_SIZE;
-	bus->next_irq = 1;
 	bus->raise = raise;
 	bus->opaque = opaque;
-	return page_bus_clear(mem, top, limit);
-}
-
-/* Find a place for @dev. NULL, or why there is none. */
-static const char *place(struct lguest_tlv *bus, const struct virtio_dev *dev, struct lguest_tlv_slot *slot)
-{
-	if (bus->count == LGUEST_TLV_DEVICES)
-		return "an lguest guest takes at most 31 devices; leave some out";
-	if (bus->next_irq + dev->num_queues > LGUEST_MAX_IRQS)
-		return "an lguest guest has 31 device interrupts, one per queue, and they are used up; leave some devices out";
-	slot->length = (uint16_t)(TLV_DESC_HEADER + fields_bytes(dev));
-	if (bus->used + slot->length > LGUEST_PAGE_SIZE)
-		return "the descriptions of all devices must fit into one page, and it is full; leave some devices out";
-	if (!page_rings_place(dev, &bus->next_ring, bus->limit, slot->ring))
-		return "no memory is left above the guest's RAM for the device's rings";
-	return NULL;
+	return page_space_init(&bus->space, mem, top, limit, LGUEST_TLV_DEVICES, LGUEST_MAX_IRQS);
 }
 
 static void start_anew(struct lguest_tlv *bus, struct lguest_tlv_slot *slot)
 {
 	virtio_dev_reset(slot->dev);
-	page_rings_zero(bus->mem, slot->dev, slot->ring);
+	page_rings_zero(&bus->space, slot->dev, slot->ring);
 	write_descriptor(bus, slot);
 }
 
 int lguest_tlv_add(struct lguest_tlv *bus, struct virtio_dev *dev, const char **reason)
 {
+	bool valid = bus && page_device_valid(dev, LGUEST_MAX_IRQS - 1) && fields_bytes(dev) <= 255;
+	const char *why = "this device cannot be described in an lguest page";
 	struct lguest_tlv_slot new = { .bus = bus, .dev = dev }, *slot;
-	bool valid = page_device_valid(dev, LGUEST_MAX_IRQS - 1) && fields_bytes(dev) <= 255;
-	const char *why = valid ? place(bus, dev, &new) : "this device cannot be described in an lguest page";
 
+	if (valid) {
+		new.offset = (uint16_t)bus->space.used;
+		new.length = (uint16_t)(TLV_DESC_HEADER + fields_bytes(dev));
+		new.first_irq = (uint8_t)bus->space.next_irq;
+		why = page_space_take(&bus->space, dev, new.length, new.ring);
+	}
 	if (reason)
 		*reason = why;
 	if (why)
 		return valid ? -VIRTIO_ENOSPC : -VIRTIO_EINVAL;
-	new.offset = (uint16_t)bus->used;
-	new.first_irq = (uint8_t)bus->next_irq;
-	slot = &bus->slot[bus->count++];
+	slot = &bus->slot[bus->space.count - 1];
 	*slot = new;
-	bus->next_irq += dev->num_queues;
-	bus->used += slot->length;
 
 	dev->transport = &tlv_transport;
 	dev->transport_data = slot;
-	dev->mem = bus->mem;
+	dev->mem = bus->space.mem;
 	dev->legacy_big_endian = false;
 	dev->early = true;
 	start_anew(bus, slot);
@@ -154,7 +136,7 @@ int lguest_tlv_add(struct lguest_tlv *bus, struct virtio_dev *dev, const char **
 
 uint64_t lguest_tlv_end(const struct lguest_tlv *bus)
 {
-	return bus->next_ring;
+	return bus->space.next;
 }
 
 /* --- what the guest tells devices ----------------------------------------------------------------------------------- */
@@ -180,7 +162,7 @@ static void kick(struct lguest_tlv *bus, struct lguest_tlv_slot *slot, unsigned 
 		/* The driver gave up: use nothing of its any more. */
 		if (dev->live) {
 			virtio_dev_reset(dev);
-			page_rings_zero(bus->mem, dev, slot->ring);
+			page_rings_zero(&bus->space, dev, slot->ring);
 		}
 		return;
 	}
@@ -190,7 +172,7 @@ static void kick(struct lguest_tlv *bus, struct lguest_tlv_slot *slot, unsigned 
 
 bool lguest_tlv_notify(struct lguest_tlv *bus, uint64_t address)
 {
-	for (unsigned int i = 0; i < bus->count; i++) {
+	for (unsigned int i = 0; i < bus->space.count; i++) {
 		for (unsigned int q = 0; q < bus->slot[i].dev->num_queues; q++) {
 			if (bus->slot[i].ring[q] == address) {
 				kick(bus, &bus->slot[i], q);
@@ -203,7 +185,7 @@ bool lguest_tlv_notify(struct lguest_tlv *bus, uint64_t address)
 
 void lguest_tlv_restart(struct lguest_tlv *bus)
 {
-	page_bus_clear(bus->mem, bus->top, bus->limit);
-	for (unsigned int i = 0; i < bus->count; i++)
+	page_space_clear(&bus->space);
+	for (unsigned int i = 0; i < bus->space.count; i++)
 		start_anew(bus, &bus->slot[i]);
 }

@@ -1,29 +1,42 @@
 /* SPDX-License-Identifier: MIT */
-/* page-bus-host.c - rings in the pages behind a page of descriptions: what fits, placing, clearing, serving them. */
+/*
+ * page-bus-host.c - a page of descriptions, and the rings in the pages behind it: who has which part, and clearing and serving
+ * the rings.
+ */
 #include <transport/page-bus.h>
 #include <virtio/device.h>
 
-int page_bus_clear(const struct virtio_mem *mem, uint64_t top, uint64_t limit)
+int page_space_init(struct page_space *space, const struct virtio_mem *mem, uint64_t top, uint64_t limit, unsigned int devices,
+		    unsigned int irqs)
 {
 	if (!mem || top % PAGE_BUS_PAGE || limit <= top)
 		return -VIRTIO_EINVAL;
 	if (limit - top < PAGE_BUS_PAGE || !virtio_mem_at(mem, top, limit - top))
 		return -VIRTIO_EFAULT;
-	virtio_zero(virtio_mem_at(mem, top, PAGE_BUS_PAGE), PAGE_BUS_PAGE);
+	*space = (struct page_space){
+		.mem = mem,
+		.top = top,
+		.limit = limit,
+		.next = top + PAGE_BUS_PAGE,
+		.devices = devices,
+		.next_irq = 1,
+		.irqs = irqs,
+	};
+	page_space_clear(space);
 	return 0;
 }
 
-bool page_device_valid(const struct virtio_dev *dev, unsigned int max_queues)
+uint8_t *page_space_at(const struct page_space *space, unsigned int offset)
 {
-	if (!dev || !dev->ops || !dev->id || dev->id > 255 || dev->config_len > 255 || dev->num_queues > max_queues)
-		return false;
-	for (unsigned int i = 0; i < dev->num_queues; i++)
-		if (!vring_size_valid(dev->queues[i].num_max))
-			return false;
-	return true;
+	return (uint8_t *)virtio_mem_at(space->mem, space->top, PAGE_BUS_PAGE) + offset;
 }
 
-bool page_rings_place(const struct virtio_dev *dev, uint64_t *next, uint64_t limit, uint64_t *ring)
+void page_space_clear(const struct page_space *space)
+{
+	virtio_zero(page_space_at(space, 0), PAGE_BUS_PAGE);
+}
+
+static bool place_rings(const struct virtio_dev *dev, uint64_t *next, uint64_t limit, uint64_t *ring)
 {
 	uint64_t at = *next;
 
@@ -37,12 +50,38 @@ bool page_rings_place(const struct virtio_dev *dev, uint64_t *next, uint64_t lim
 	return true;
 }
 
-void page_rings_zero(const struct virtio_mem *mem, const struct virtio_dev *dev, const uint64_t *ring)
+const char *page_space_take(struct page_space *space, const struct virtio_dev *dev, size_t bytes, uint64_t *ring)
+{
+	if (space->count == space->devices)
+		return "a guest takes no more devices on this bus; leave some out";
+	if (space->irqs && space->next_irq + dev->num_queues > space->irqs)
+		return "a guest has 31 device interrupts on this bus, one per queue, and they are used up; leave some devices out";
+	if (bytes > PAGE_BUS_PAGE - space->used)
+		return "the descriptions of all devices must fit into one page, and it is full; leave some devices out";
+	if (!place_rings(dev, &space->next, space->limit, ring))
+		return "no memory is left above the guest's RAM for the device's rings";
+	space->count++;
+	space->used += (unsigned int)bytes;
+	space->next_irq += dev->num_queues;
+	return NULL;
+}
+
+bool page_device_valid(const struct virtio_dev *dev, unsigned int max_queues)
+{
+	if (!dev || !dev->ops || !dev->id || dev->id > 255 || dev->config_len > 255 || dev->num_queues > max_queues)
+		return false;
+	for (unsigned int i = 0; i < dev->num_queues; i++)
+		if (!vring_size_valid(dev->queues[i].num_max))
+			return false;
+	return true;
+}
+
+void page_rings_zero(const struct page_space *space, const struct virtio_dev *dev, const uint64_t *ring)
 {
 	for (unsigned int i = 0; i < dev->num_queues; i++) {
 		uint64_t bytes = page_ring_bytes(dev->queues[i].num_max);
 
-		virtio_zero(virtio_mem_at(mem, ring[i], bytes), (size_t)bytes);
+		virtio_zero(virtio_mem_at(space->mem, ring[i], bytes), (size_t)bytes);
 	}
 }
 

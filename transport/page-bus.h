@@ -45,23 +45,41 @@ static inline uint64_t page_ring_bytes(uint32_t num)
 
 /* --- the host's end ------------------------------------------------------------------------------------------------- */
 
+/* The page and what lies behind it, and what of both has been given to devices. */
+struct page_space {
+	const struct virtio_mem *mem;
+	uint64_t top;			/* guest-physical address of the page: the end of RAM */
+	uint64_t limit;			/* end of the space for rings */
+	uint64_t next;			/* first address not yet handed out */
+	unsigned int used;		/* bytes of the page */
+	unsigned int count, devices;	/* that there are, and that there may be */
+	unsigned int next_irq, irqs;	/* likewise lines, one per queue; irqs 0: this bus has none */
+};
+
 /*
- * Zero the page of descriptions at @top, the first of the pages up to @limit. 0; -VIRTIO_EINVAL: no memory, not whole pages;
- * -VIRTIO_EFAULT: @mem does not cover [@top, @limit).
+ * All of [@top, @limit), with the page zeroed, for at most @devices and with lines 1 to @irqs - 1. 0; -VIRTIO_EINVAL: no memory, not
+ * whole pages; -VIRTIO_EFAULT: @mem does not cover it.
  */
-int page_bus_clear(const struct virtio_mem *mem, uint64_t top, uint64_t limit);
+int page_space_init(struct page_space *space, const struct virtio_mem *mem, uint64_t top, uint64_t limit, unsigned int devices,
+		    unsigned int irqs);
+
+/* Byte @offset of the page. */
+uint8_t *page_space_at(const struct page_space *space, unsigned int offset);
+
+/* Zero the page, with all that was given out. */
+void page_space_clear(const struct page_space *space);
+
+/*
+ * Give @dev the next @bytes of the page, a line per queue, and rings of the largest sizes, their addresses into @ring. NULL, or why
+ * not: then nothing has changed but @ring.
+ */
+const char *page_space_take(struct page_space *space, const struct virtio_dev *dev, size_t bytes, uint64_t *ring);
 
 /* Can a descriptor hold this device, with fewer than @max_queues + 1 queues? */
 bool page_device_valid(const struct virtio_dev *dev, unsigned int max_queues);
 
-/*
- * Find places for the rings of @dev's queues, largest sizes, from *@next on: addresses into @ring, the end into *@next. False,
- * and nothing has changed but @ring: they would reach beyond @limit.
- */
-bool page_rings_place(const struct virtio_dev *dev, uint64_t *next, uint64_t limit, uint64_t *ring);
-
 /* Zero the rings. */
-void page_rings_zero(const struct virtio_mem *mem, const struct virtio_dev *dev, const uint64_t *ring);
+void page_rings_zero(const struct page_space *space, const struct virtio_dev *dev, const uint64_t *ring);
 
 /* The features are final: set the queues up on their rings, and serve them. */
 void page_rings_start(struct virtio_dev *dev, const uint64_t *ring);

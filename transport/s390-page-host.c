@@ -19,7 +19,7 @@
 
 static uint8_t *page_at(const struct s390_page *bus, const struct s390_slot *slot, unsigned int offset)
 {
-	return (uint8_t *)virtio_mem_at(bus->mem, bus->top, S390_PAGE_SIZE) + slot->offset + offset;
+	return page_space_at(&bus->space, slot->offset + offset);
 }
 
 static unsigned int features_at(const struct s390_slot *slot)
@@ -111,52 +111,38 @@ int s390_page_init(struct s390_page *bus, const struct virtio_mem *mem, uint64_t
 	if (!bus || !raise)
 		return -VIRTIO_EINVAL;
 	virtio_zero(bus, sizeof(*bus));
-	bus->mem = mem;
-	bus->top = top;
-	bus->limit = limit;
-	bus->next_ring = top + S390_PAGE_SIZE;
 	bus->raise = raise;
 	bus->opaque = opaque;
-	return page_bus_clear(mem, top, limit);
-}
-
-/* Find a place for @dev. NULL, or why there is none. */
-static const char *place(struct s390_page *bus, const struct virtio_dev *dev, struct s390_slot *slot)
-{
-	if (bus->count == S390_MAX_DEVICES)
-		return "an s390 guest takes at most 32 devices here; leave some out";
-	slot->length = (uint16_t)page_desc_bytes(S390_DESC_VQ, dev->num_queues, S390_FEATURE_LEN, (unsigned int)dev->config_len);
-	if (bus->used + slot->length > S390_PAGE_SIZE)
-		return "the descriptions of all devices must fit into one page, and it is full; leave some devices out";
-	if (!page_rings_place(dev, &bus->next_ring, bus->limit, slot->ring))
-		return "no memory is left above the guest's storage for the device's rings";
-	return NULL;
+	return page_space_init(&bus->space, mem, top, limit, S390_MAX_DEVICES, 0);
 }
 
 int s390_page_add(struct s390_page *bus, struct virtio_dev *dev, const char **reason)
 {
+	bool valid = bus && page_device_valid(dev, S390_MAX_QUEUES);
+	const char *why = "this device cannot be described in an s390 device page";
 	struct s390_slot new = { .bus = bus, .dev = dev }, *slot;
-	bool valid = page_device_valid(dev, S390_MAX_QUEUES);
-	const char *why = valid ? place(bus, dev, &new) : "this device cannot be described in an s390 device page";
 
+	if (valid) {
+		new.offset = (uint16_t)bus->space.used;
+		new.length = (uint16_t)page_desc_bytes(S390_DESC_VQ, dev->num_queues, S390_FEATURE_LEN, (unsigned int)dev->config_len);
+		new.offered = (uint32_t)dev->offered;
+		why = page_space_take(&bus->space, dev, new.length, new.ring);
+	}
 	if (reason)
 		*reason = why;
 	if (why)
 		return valid ? -VIRTIO_ENOSPC : -VIRTIO_EINVAL;
-	new.offset = (uint16_t)bus->used;
-	new.offered = (uint32_t)dev->offered;
-	slot = &bus->slot[bus->count++];
+	slot = &bus->slot[bus->space.count - 1];
 	*slot = new;
-	bus->used += slot->length;
 
 	dev->transport = &s390_transport;
 	dev->transport_data = slot;
-	dev->mem = bus->mem;
+	dev->mem = bus->space.mem;
 	dev->legacy_big_endian = true;
 	virtio_dev_reset(dev);
-	page_rings_zero(bus->mem, dev, slot->ring);
+	page_rings_zero(&bus->space, dev, slot->ring);
 	/* What the guest may have written behind the last descriptor must not become a list that goes on. */
-	if (bus->used < S390_PAGE_SIZE)
+	if (bus->space.used < S390_PAGE_SIZE)
 		*page_at(bus, slot, slot->length) = 0;
 	write_descriptor(bus, slot);
 	if (bus->running && bus->reasons)
@@ -166,7 +152,7 @@ int s390_page_add(struct s390_page *bus, struct virtio_dev *dev, const char **re
 
 uint64_t s390_page_end(const struct s390_page *bus)
 {
-	return bus->next_ring;
+	return bus->space.next;
 }
 
 /* --- what the guest tells devices ----------------------------------------------------------------------------------- */
@@ -174,7 +160,7 @@ uint64_t s390_page_end(const struct s390_page *bus)
 static void reset(struct s390_page *bus, struct s390_slot *slot)
 {
 	virtio_dev_reset(slot->dev);
-	page_rings_zero(bus->mem, slot->dev, slot->ring);
+	page_rings_zero(&bus->space, slot->dev, slot->ring);
 	write_descriptor(bus, slot);
 }
 
@@ -221,7 +207,7 @@ static void print(struct s390_page *bus, uint64_t at)
 	size_t len = 0;
 
 	for (unsigned int i = 0; i < TEXT_MAX; i++) {
-		const char *c = at + i < bus->top ? virtio_mem_at(bus->mem, at + i, 1) : NULL;
+		const char *c = at + i < bus->space.top ? virtio_mem_at(bus->space.mem, at + i, 1) : NULL;
 		char copy = c ? *(const volatile char *)c : '\0';
 
 		if (copy)
@@ -244,12 +230,12 @@ static void kick(struct s390_page *bus, struct s390_slot *slot, unsigned int que
 
 static int64_t notify(struct s390_page *bus, uint64_t address)
 {
-	if (address < bus->top) {
+	if (address < bus->space.top) {
 		if (bus->print)
 			print(bus, address);
 		return 0;
 	}
-	for (unsigned int i = 0; i < bus->count; i++) {
+	for (unsigned int i = 0; i < bus->space.count; i++) {
 		for (unsigned int q = 0; q < bus->slot[i].dev->num_queues; q++) {
 			if (bus->slot[i].ring[q] == address) {
 				kick(bus, &bus->slot[i], q);
@@ -267,8 +253,8 @@ int64_t s390_page_call(struct s390_page *bus, uint64_t number, uint64_t argument
 		return notify(bus, argument);
 	if (number != S390_RESET && number != S390_SET_STATUS)
 		return -VIRTIO_EINVAL;
-	for (unsigned int i = 0; i < bus->count; i++) {
-		if (bus->top + bus->slot[i].offset == argument) {
+	for (unsigned int i = 0; i < bus->space.count; i++) {
+		if (bus->space.top + bus->slot[i].offset == argument) {
 			(number == S390_RESET ? reset : set_status)(bus, &bus->slot[i]);
 			return 0;
 		}
@@ -278,8 +264,8 @@ int64_t s390_page_call(struct s390_page *bus, uint64_t number, uint64_t argument
 
 void s390_page_restart(struct s390_page *bus)
 {
-	page_bus_clear(bus->mem, bus->top, bus->limit);
+	page_space_clear(&bus->space);
 	bus->running = false;
-	for (unsigned int i = 0; i < bus->count; i++)
+	for (unsigned int i = 0; i < bus->space.count; i++)
 		reset(bus, &bus->slot[i]);
 }

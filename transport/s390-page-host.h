@@ -34,12 +34,7 @@ struct s390_slot {
 };
 
 struct s390_page {
-	const struct virtio_mem *mem;
-	uint64_t top;			/* address of the descriptor page: the end of storage */
-	uint64_t limit;			/* end of the space for rings */
-	uint64_t next_ring;		/* first address not yet handed out */
-	unsigned int used;		/* bytes of the page */
-	unsigned int count;
+	struct page_space space;
 	/* Make external interrupt 0x2603 pending: its 32-bit and 64-bit parameters. Each is an event: none may be lost. */
 	void (*raise)(void *opaque, uint32_t reason, uint64_t token);
 	/*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* virtio-pci-common.c - the common configuration structure, through which a modern driver sets a device up (virtio 1.2, 4.1.4.3). */
-#include "transport/virtio-pci-internal.h"
+#include "transport/virtio-pci-host-internal.h"
 
 /* Width of the register that begins at each offset; 0: none does. 4.1.3.1: a driver accesses each with exactly its width. */
 static const uint8_t widths[VIRTIO_PCI_COMMON_LEN] = {

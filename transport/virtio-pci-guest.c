@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * virtio-pci-guest.c - the guest's end of virtio over PCI. Two tables of bus operations, for modern structures and for the legacy
- * window; what differs between them is where registers are and how a ring is announced.
+ * virtio-pci-guest.c - the guest's end of virtio over PCI, as drivers see it. Two tables of bus operations, for modern structures
+ * and for the legacy window; what differs between them is where registers are and how a ring is announced.
  */
-#include <transport/virtio-pci-guest.h>
+#include "transport/virtio-pci-guest-internal.h"
 
 static struct virtio_pci_device *of(struct virtio_device *vdev)
 {
@@ -233,7 +233,7 @@ static void modern_notify(struct virtio_queue *vq)
 		pci_notify(vq);
 }
 
-static const struct virtio_bus modern_ops = {
+const struct virtio_bus virtio_pci_modern_bus = {
 	.get_features = modern_get_features,
 	.finalize_features = modern_finalize_features,
 	.get = pci_get,
@@ -247,7 +247,7 @@ static const struct virtio_bus modern_ops = {
 	.helps = VIRTIO_F_NOTIFICATION_DATA,
 };
 
-static const struct virtio_bus legacy_ops = {
+const struct virtio_bus virtio_pci_legacy_bus = {
 	.get_features = legacy_get_features,
 	.finalize_features = legacy_finalize_features,
 	.get = pci_get,
@@ -260,151 +260,7 @@ static const struct virtio_bus legacy_ops = {
 	.notify = pci_notify,
 };
 
-/* --- finding devices -------------------------------------------------------------------------------------------------- */
-
-static void select(const struct virtio_pci_bus *bus, unsigned int slot, unsigned int at)
-{
-	bus->ports->out(bus->ports->opaque, PCI_CONFIG_ADDRESS, 4, PCI_CONFIG_ENABLE | slot << 11 | (at & 0xfcu));
-}
-
-uint32_t virtio_pci_config_in(const struct virtio_pci_bus *bus, unsigned int slot, unsigned int at, unsigned int size)
-{
-	select(bus, slot, at);
-	return bus->ports->in(bus->ports->opaque, (uint16_t)(PCI_CONFIG_DATA + (at & 3)), size);
-}
-
-void virtio_pci_config_out(const struct virtio_pci_bus *bus, unsigned int slot, unsigned int at, unsigned int size, uint32_t value)
-{
-	select(bus, slot, at);
-	bus->ports->out(bus->ports->opaque, (uint16_t)(PCI_CONFIG_DATA + (at & 3)), size, value);
-}
-
-static uint32_t config(const struct virtio_pci_device *dev, unsigned int at, unsigned int size)
-{
-	return virtio_pci_config_in(dev->bus, dev->slot, at, size);
-}
-
-/* First port of window @bar; 0: there is none. */
-static uint16_t port_of(const struct virtio_pci_device *dev, unsigned int bar)
-{
-	uint32_t value = bar < PCI_BARS ? config(dev, PCI_BAR0 + 4 * bar, 4) : 0;
-
-	return value & PCI_BAR_IO ? (uint16_t)(value & ~PCI_BAR_IO_FLAGS) : 0;
-}
-
-/* What capability at @cap says, if it lies in ports: 4.1.4.1, the first one of each type that a driver can use is the one to use. */
-static void take_capability(struct virtio_pci_device *dev, unsigned int cap)
-{
-	uint16_t base = port_of(dev, config(dev, cap + VIRTIO_PCI_CAP_BAR, 1));
-	uint16_t port = (uint16_t)(base + config(dev, cap + VIRTIO_PCI_CAP_OFFSET, 4));
-
-	if (!base)
-		return;
-	switch (config(dev, cap + VIRTIO_PCI_CAP_TYPE, 1)) {
-	case VIRTIO_PCI_CAP_COMMON:
-		if (!dev->common)
-			dev->common = port;
-		break;
-	case VIRTIO_PCI_CAP_NOTIFY:
-		if (dev->notify)
-			break;
-		dev->notify = port;
-		dev->notify_step = config(dev, cap + VIRTIO_PCI_CAP_MULTIPLIER, 4);
-		break;
-	case VIRTIO_PCI_CAP_ISR:
-		if (!dev->isr)
-			dev->isr = port;
-		break;
-	case VIRTIO_PCI_CAP_DEVICE:
-		if (dev->config)
-			break;
-		dev->config = port;
-		dev->config_len = config(dev, cap + VIRTIO_PCI_CAP_LENGTH, 4);
-		break;
-	default:
-		break;
-	}
-}
-
-#define CAPABILITIES 48u		/* that a list can have at most, whatever it says of itself */
-
-/* The capability behind the one at @at (0: the first); 0: there are no more, or *@left are exhausted. */
-static unsigned int next_capability(const struct virtio_pci_device *dev, unsigned int at, unsigned int *left)
-{
-	if (!at && !(config(dev, PCI_STATUS, 2) & PCI_STATUS_CAPABILITIES))
-		return 0;
-	at = config(dev, at ? at + PCI_CAP_NEXT : PCI_CAPABILITIES, 1) & ~3u;
-	return at >= PCI_HEADER_END && *left && (*left)-- ? at : 0;
-}
-
-static bool find_modern(struct virtio_pci_device *dev)
-{
-	unsigned int left = CAPABILITIES, at = 0;
-
-	while ((at = next_capability(dev, at, &left)))
-		if (config(dev, at + PCI_CAP_ID, 1) == PCI_CAP_VENDOR)
-			take_capability(dev, at);
-	dev->vdev.bus = &modern_ops;
-	return dev->common && dev->notify && dev->isr;
-}
-
-/* The length of a legacy configuration is not told: the rest of the window counts. */
-static bool find_legacy(struct virtio_pci_device *dev, uint16_t id)
-{
-	uint32_t size;
-
-	if (id < VIRTIO_PCI_LEGACY_FIRST || id > VIRTIO_PCI_LEGACY_LAST || config(dev, PCI_REVISION, 1))
-		return false;
-	dev->common = port_of(dev, 0);
-	if (!dev->common)
-		return false;
-	virtio_pci_config_out(dev->bus, dev->slot, PCI_BAR0, 4, ~0u);
-	size = ~(config(dev, PCI_BAR0, 4) & ~PCI_BAR_IO_FLAGS) + 1;
-	virtio_pci_config_out(dev->bus, dev->slot, PCI_BAR0, 4, dev->common);
-	dev->legacy = true;
-	dev->isr = dev->common + VIRTIO_PCI_LEGACY_ISR;
-	dev->config = dev->common + VIRTIO_PCI_LEGACY_CONFIG;
-	dev->config_len = size - VIRTIO_PCI_LEGACY_CONFIG;
-	dev->vdev.bus = &legacy_ops;
-	return true;
-}
-
-static bool probe(struct virtio_pci_bus *bus, unsigned int slot, struct virtio_pci_device *dev)
-{
-	const struct virtio_pci_device empty = {
-		.vdev = { .platform = bus->platform },
-		.bus = bus,
-		.slot = slot,
-	};
-	uint16_t id;
-
-	*dev = empty;
-	id = (uint16_t)config(dev, PCI_DEVICE_ID, 2);
-	if (config(dev, PCI_VENDOR_ID, 2) != VIRTIO_PCI_VENDOR || id < VIRTIO_PCI_LEGACY_FIRST || id > VIRTIO_PCI_MODERN_ID + 0x3f)
-		return false;
-	if (!(bus->prefer_legacy && find_legacy(dev, id)) && !find_modern(dev)) {
-		*dev = empty;
-		if (!find_legacy(dev, id))
-			return false;
-	}
-	dev->vdev.id = id >= VIRTIO_PCI_MODERN_ID ? id - VIRTIO_PCI_MODERN_ID : config(dev, PCI_SUBSYSTEM_ID, 2);
-	dev->line = (uint8_t)config(dev, PCI_INTERRUPT_LINE, 1);
-	virtio_pci_config_out(bus, slot, PCI_COMMAND, 2, config(dev, PCI_COMMAND, 2) | PCI_COMMAND_IO | PCI_COMMAND_MASTER);
-	return true;
-}
-
-void virtio_pci_bus_init(struct virtio_pci_bus *bus, const struct virtio_platform *platform, const struct virtio_pci_ports *ports)
-{
-	*bus = (struct virtio_pci_bus){ .platform = platform, .ports = ports };
-}
-
-bool virtio_pci_bus_next(struct virtio_pci_bus *bus, struct virtio_pci_device *device)
-{
-	while (bus->next < PCI_SLOTS)
-		if (probe(bus, bus->next++, device))
-			return true;
-	return false;
-}
+/* --- the interrupt ---------------------------------------------------------------------------------------------------- */
 
 bool virtio_pci_device_interrupt(struct virtio_pci_device *device, bool *config_changed)
 {
@@ -415,51 +271,4 @@ bool virtio_pci_device_interrupt(struct virtio_pci_device *device, bool *config_
 	if (isr & VIRTIO_PCI_ISR_QUEUE)
 		virtio_device_interrupt(&device->vdev);
 	return isr;
-}
-
-/* --- message interrupts ------------------------------------------------------------------------------------------------ */
-
-int virtio_pci_device_messages(struct virtio_pci_device *device, const struct virtio_pci_messages *messages)
-{
-	unsigned int at = 0, count, slot = device->slot, left = CAPABILITIES;
-	uint32_t where, bar;
-	uint64_t table;
-
-	do
-		at = next_capability(device, at, &left);
-	while (at && config(device, at + PCI_CAP_ID, 1) != PCI_CAP_MSIX);
-	if (!at)
-		return -VIRTIO_EOPNOTSUPP;
-	where = config(device, at + PCI_MSIX_TABLE, 4);
-	bar = (where & 7) < PCI_BARS ? config(device, PCI_BAR0 + 4 * (where & 7), 4) : PCI_BAR_IO;
-	if ((bar & PCI_BAR_IO) || !(bar & ~15u))
-		return -VIRTIO_EOPNOTSUPP;
-	table = (uint64_t)(bar & ~15u) + (where & ~7u);
-	/* 6.2.5.1: the upper half of an address of 64 bits is in the next register. */
-	if ((bar & PCI_BAR_MEMORY_64) && (where & 7) + 1 < PCI_BARS)
-		table += (uint64_t)config(device, PCI_BAR0 + 4 * ((where & 7) + 1), 4) << 32;
-	count = (config(device, at + PCI_MSIX_CONTROL, 2) & 0x7ff) + 1;
-	if (count > VIRTIO_DRIVER_QUEUES + 1)
-		count = VIRTIO_DRIVER_QUEUES + 1;
-	virtio_pci_config_out(device->bus, slot, PCI_COMMAND, 2, config(device, PCI_COMMAND, 2) | PCI_COMMAND_MEMORY);
-	for (unsigned int i = 0; i < count; i++, table += PCI_MSIX_ENTRY) {
-		messages->write(messages->opaque, table, (uint32_t)messages->address);
-		messages->write(messages->opaque, table + 4, (uint32_t)(messages->address >> 32));
-		messages->write(messages->opaque, table + PCI_MSIX_ENTRY_DATA, messages->data + i);
-		messages->write(messages->opaque, table + PCI_MSIX_ENTRY_CONTROL, 0);
-	}
-	virtio_pci_config_out(device->bus, slot, at + PCI_MSIX_CONTROL, 2, PCI_MSIX_ENABLE);
-	device->vectors = count;
-	if (device->legacy) {
-		device->config = device->common + VIRTIO_PCI_LEGACY_MSIX_CONFIG;
-		device->config_len -= VIRTIO_PCI_LEGACY_MSIX_CONFIG - VIRTIO_PCI_LEGACY_CONFIG;
-	}
-	return (int)count;
-}
-
-bool virtio_pci_device_message(struct virtio_pci_device *device, unsigned int vector)
-{
-	struct virtio_queue *vq = vector && vector <= VIRTIO_DRIVER_QUEUES ? device->vdev.queues[vector - 1] : NULL;
-
-	return vq && virtio_queue_interrupt(vq);
 }

@@ -6,7 +6,7 @@
  * Nothing the guest may overwrite is believed later: the capabilities are read-only but for the address in PCI_CFG, and that is
  * checked whenever it is used.
  */
-#include "transport/virtio-pci-internal.h"
+#include "transport/virtio-pci-host-internal.h"
 
 /* --- what devices tell the guest -------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* virtio-pci-legacy.c - the legacy window of a transitional device (virtio 1.2, 4.1.4.10). */
-#include "transport/virtio-pci-internal.h"
+#include "transport/virtio-pci-host-internal.h"
 
 /* Width of the register that begins at each offset. */
 static const uint8_t widths[VIRTIO_PCI_LEGACY_MSIX_CONFIG] = {

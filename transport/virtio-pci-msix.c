@@ -4,7 +4,7 @@
  * addresses and data that the driver fills, one vector for each queue and one for the configuration. A message that must not be
  * sent now is held back, as a bit of the PBA, and sent when the mask is taken off; held back twice it is sent once.
  */
-#include "transport/virtio-pci-internal.h"
+#include "transport/virtio-pci-host-internal.h"
 
 #define WINDOW		4096u
 #define AT_TABLE	0u

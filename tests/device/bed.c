@@ -112,7 +112,7 @@ struct lguest_device *bed_next(struct bed *bed, uint32_t id)
 
 void bed_destroy(struct bed *bed)
 {
-	for (unsigned int i = 0; i < bed->host.count; i++)
+	for (unsigned int i = 0; i < bed->host.space.count; i++)
 		virtio_dev_destroy(bed->host.slot[i].dev);
 	free(bed->memory);
 	free(bed);

@@ -43,7 +43,7 @@ struct fuzz {
 
 static void find_rings(struct fuzz *f)
 {
-	for (unsigned int i = 0; i < f->bed->host.count; i++) {
+	for (unsigned int i = 0; i < f->bed->host.space.count; i++) {
 		struct lguest_slot *slot = &f->bed->host.slot[i];
 
 		for (unsigned int q = 0; q < slot->num_vq; q++)
@@ -127,7 +127,7 @@ static void poke(struct fuzz *f)
 static void negotiate(struct fuzz *f)
 {
 	struct lguest_page *bus = &f->bed->host;
-	struct lguest_slot *slot = &bus->slot[fuzz_u8(&f->in) % bus->count];
+	struct lguest_slot *slot = &bus->slot[fuzz_u8(&f->in) % bus->space.count];
 	uint8_t *d = f->bed->memory + BED_RAM + slot->offset, how = fuzz_u8(&f->in);
 	uint32_t features = how & 1 ? slot->offered & fuzz_u32(&f->in) : how & 2 ? slot->offered : fuzz_u32(&f->in);
 

@@ -166,7 +166,7 @@ static void ring_space_runs_out(void **state)
 	dev = console_device_create(&console.be);
 	assert_int_equal(lguest_page_add(bus, dev, &reason), -VIRTIO_ENOSPC);
 	assert_non_null(strstr(reason, "no memory"));
-	assert_int_equal(bus->next_irq, 1);
+	assert_int_equal(bus->space.next_irq, 1);
 	assert_int_equal(page(bed)[0], 0);
 	virtio_dev_destroy(dev);
 	bed_destroy(bed);

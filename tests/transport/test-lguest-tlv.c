@@ -89,7 +89,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	for (unsigned int i = 0; i < m.host.count; i++)
+	for (unsigned int i = 0; i < m.host.space.count; i++)
 		virtio_dev_destroy(m.host.slot[i].dev);
 	free(m.memory);
 	return 0;
@@ -165,7 +165,7 @@ static void setup_errors(void **state)
 	virtio_dev_destroy(dev);
 	for (unsigned int i = 0; i < 15; i++)
 		virtio_dev_destroy(m.host.slot[i].dev);
-	m.host.count = 0;
+	m.host.space.count = 0;
 }
 
 /* Requests begin with 24 bytes, frames with 8. */

@@ -134,7 +134,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	for (unsigned int i = 0; i < m.host.count; i++)
+	for (unsigned int i = 0; i < m.host.space.count; i++)
 		virtio_dev_destroy(m.host.slot[i].dev);
 	free(m.memory);
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio-pci-internal.h - what the parts of the host's end share: virtio-pci-host.c, -common.c (modern), -legacy.c. */
-#ifndef KENNEL_TRANSPORT_VIRTIO_PCI_INTERNAL_H
-#define KENNEL_TRANSPORT_VIRTIO_PCI_INTERNAL_H
+/* virtio-pci-host-internal.h - what the parts of the host's end share: virtio-pci-host.c, -common.c (modern), -legacy.c. */
+#ifndef KENNEL_TRANSPORT_VIRTIO_PCI_HOST_INTERNAL_H
+#define KENNEL_TRANSPORT_VIRTIO_PCI_HOST_INTERNAL_H
 
 #include <transport/virtio-pci-host.h>
 
