@@ -23,7 +23,7 @@
 
 #define SECTOR		512u
 #define RETRIES		16	/* of one request, without progress */
-#define AT_ONCE_MAX	(256u << 10)	/* larger reads are not copied on the processor's thread */
+#define AT_ONCE_MAX	(1u << 20)	/* so much is copied in the time that it takes to wake another thread and be woken */
 
 struct disk {
 	struct block_backend be;
