@@ -17,14 +17,20 @@
 
 /* --- disk ------------------------------------------------------------------------------------------------------------ */
 
-enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH };
+/*
+ * BLOCK_DISCARD: nobody needs the range any more; free it if possible. What it reads as afterwards is not said. BLOCK_ZERO: it reads as
+ * zeroes afterwards.
+ */
+enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD, BLOCK_ZERO };
 
 /* One request; embedded in the device's own. The backend owns it, and the memory @iov names, from submit() until done(). */
 struct block_io {
 	enum block_op op;
 	uint64_t offset;			/* bytes */
-	struct virtio_iov *iov;
+	struct virtio_iov *iov;			/* of reads and writes */
 	unsigned int iov_count;
+	uint64_t length;			/* bytes: of BLOCK_DISCARD and BLOCK_ZERO */
+	bool unmap;				/* BLOCK_ZERO may free the range */
 	void (*done)(struct block_io *io, int error);	/* 0 or negative errno; called on the loop's thread, or within submit() */
 };
 
@@ -33,6 +39,8 @@ struct block_backend {
 	uint64_t size;				/* bytes */
 	uint32_t block_size;			/* logical, bytes; 512 unless the host device says otherwise */
 	bool read_only;
+	bool zeroes;				/* it can do BLOCK_ZERO */
+	uint32_t discard_unit;			/* bytes that are freed together, so that it can do BLOCK_DISCARD; 0 = it cannot */
 	char serial[21];			/* NUL-terminated, at most 20 */
 };
 

@@ -11,6 +11,7 @@
  */
 #include <stdlib.h>
 
+#include <device/block_range.h>
 #include <device/device.h>
 #include <virtio/block.h>
 
@@ -27,6 +28,9 @@ struct block_request {
 	uint32_t id;			/* of the buffer */
 	uint32_t writable;		/* bytes of it that the device writes, the status included */
 	uint8_t *status;		/* in guest memory */
+	/* Of a discard or write-zeroes request: @next_range is the first that the backend has not been given. */
+	struct block_range ranges[BLOCK_RANGES];
+	unsigned int num_ranges, next_range;
 	struct virtio_iov iov[QUEUE_SIZE];
 };
 
@@ -80,6 +84,46 @@ static void commit(struct block_device *blk)
 		blk->backend->ops->commit(blk->backend);
 }
 
+/* The next range of a discard or write-zeroes request, if there is one. */
+static bool submit_range(struct block_request *req)
+{
+	const struct block_range *range = &req->ranges[req->next_range];
+
+	if (req->next_range == req->num_ranges)
+		return false;
+	req->next_range++;
+	req->io.offset = range->sector * VIRTIO_BLOCK_SECTOR;
+	req->io.length = (uint64_t)range->sectors * VIRTIO_BLOCK_SECTOR;
+	req->io.unmap = range->unmap;
+	submit(req);
+	return true;
+}
+
+static bool submit_flush(struct block_request *req)
+{
+	req->io.op = BLOCK_FLUSH;
+	req->io.iov_count = 0;
+	submit(req);
+	return true;
+}
+
+/* Part of a request is done: does it need more? */
+static bool go_on(struct block_request *req)
+{
+	bool cached = virtio_dev_has(&req->blk->dev, VIRTIO_BLOCK_F_FLUSH);
+
+	switch (req->io.op) {
+	case BLOCK_DISCARD:
+		return submit_range(req);
+	case BLOCK_ZERO:
+		return submit_range(req) || (!cached && submit_flush(req));
+	case BLOCK_WRITE:
+		return !cached && submit_flush(req);
+	default:
+		return false;
+	}
+}
+
 /* The backend is done with a request. */
 static void block_done(struct block_io *io, int error)
 {
@@ -92,10 +136,7 @@ static void block_done(struct block_io *io, int error)
 		release(req);
 		return;
 	}
-	if (!error && io->op == BLOCK_WRITE && !virtio_dev_has(&blk->dev, VIRTIO_BLOCK_F_FLUSH)) {
-		io->op = BLOCK_FLUSH;
-		io->iov_count = 0;
-		submit(req);
+	if (!error && go_on(req)) {
 		if (!blk->batch)
 			commit(blk);
 		return;
@@ -139,6 +180,28 @@ static void flush(struct block_request *req)
 	submit(req);
 }
 
+/* A request of ranges, all of which are looked at before the first of them goes to the backend. */
+static void free_or_zero(struct block_request *req, uint32_t type, const struct virtio_iov *iov, unsigned int count)
+{
+	struct block_device *blk = req->blk;
+	bool discard = type == VIRTIO_BLOCK_T_DISCARD;
+	uint8_t status = VIRTIO_BLOCK_S_UNSUPP;
+
+	/* 5.2.6.2: to a read-only disk nothing is written. */
+	if (blk->backend->read_only)
+		status = VIRTIO_BLOCK_S_IOERR;
+	else if (virtio_dev_has(&blk->dev, discard ? VIRTIO_BLOCK_F_DISCARD : VIRTIO_BLOCK_F_WRITE_ZEROES))
+		status = block_ranges_read(type, iov, count, blk->dev.big_endian, blk->backend->size / VIRTIO_BLOCK_SECTOR, req->ranges,
+					   &req->num_ranges);
+	if (status != VIRTIO_BLOCK_S_OK) {
+		answer(req, status);
+		return;
+	}
+	req->next_range = 0;
+	req->io = (struct block_io){ .op = discard ? BLOCK_DISCARD : BLOCK_ZERO, .done = block_done };
+	submit_range(req);
+}
+
 static void get_id(struct block_request *req, struct virtio_iov *iov, unsigned int count)
 {
 	char id[VIRTIO_BLOCK_ID_LEN] = { 0 };
@@ -162,14 +225,16 @@ static void begin(struct block_request *req, struct vring_buffer *buf)
 	uint8_t header[VIRTIO_BLOCK_HDR_LEN];
 	bool big = req->blk->dev.big_endian;
 	uint64_t sector;
+	uint32_t type;
 
 	virtio_iov_read(out, out_count, 0, header, sizeof(header));
 	virtio_iov_skip(&out, &out_count, header_len(req->blk));
 	req->status = (uint8_t *)in[in_count - 1].base + in[in_count - 1].len - 1;
 	virtio_iov_trim(in, &in_count, 1);
 	sector = virtio_get64(big, header + 8);
+	type = virtio_get32(big, header) & ~VIRTIO_BLOCK_T_BARRIER;
 
-	switch (virtio_get32(big, header) & ~VIRTIO_BLOCK_T_BARRIER) {
+	switch (type) {
 	case VIRTIO_BLOCK_T_IN:
 		transfer(req, BLOCK_READ, sector, in, in_count);
 		break;
@@ -181,6 +246,10 @@ static void begin(struct block_request *req, struct vring_buffer *buf)
 		break;
 	case VIRTIO_BLOCK_T_GET_ID:
 		get_id(req, in, in_count);
+		break;
+	case VIRTIO_BLOCK_T_DISCARD:
+	case VIRTIO_BLOCK_T_WRITE_ZEROES:
+		free_or_zero(req, type, out, out_count);
 		break;
 	default:
 		answer(req, VIRTIO_BLOCK_S_UNSUPP);
@@ -262,6 +331,16 @@ static void block_config_get(struct virtio_dev *dev, void *config)
 	virtio_put32(big, c + VIRTIO_BLOCK_CFG_BLK_SIZE, backend->block_size);
 	c[VIRTIO_BLOCK_CFG_WRITEBACK] = 1;
 	virtio_put16(big, c + VIRTIO_BLOCK_CFG_NUM_QUEUES, 1);
+	if (dev->offered & VIRTIO_BLOCK_F_DISCARD) {
+		virtio_put32(big, c + VIRTIO_BLOCK_CFG_MAX_DISCARD, BLOCK_DISCARD_MAX);
+		virtio_put32(big, c + VIRTIO_BLOCK_CFG_DISCARD_SEGS, BLOCK_RANGES);
+		virtio_put32(big, c + VIRTIO_BLOCK_CFG_DISCARD_ALIGN, backend->discard_unit / VIRTIO_BLOCK_SECTOR);
+	}
+	if (dev->offered & VIRTIO_BLOCK_F_WRITE_ZEROES) {
+		virtio_put32(big, c + VIRTIO_BLOCK_CFG_MAX_ZEROES, BLOCK_ZEROES_MAX);
+		virtio_put32(big, c + VIRTIO_BLOCK_CFG_ZEROES_SEGS, BLOCK_RANGES);
+		c[VIRTIO_BLOCK_CFG_MAY_UNMAP] = backend->discard_unit != 0;
+	}
 }
 
 static void block_destroy(struct virtio_dev *dev)
@@ -283,6 +362,15 @@ static const struct virtio_dev_ops block_ops = {
 	.destroy = block_destroy,
 };
 
+static uint64_t offered(const struct block_backend *backend)
+{
+	uint64_t features = VIRTIO_DEV_RING_FEATURES | VIRTIO_BLOCK_F_SEG_MAX | VIRTIO_BLOCK_F_BLK_SIZE | VIRTIO_BLOCK_F_FLUSH;
+
+	if (backend->read_only)
+		return features | VIRTIO_BLOCK_F_RO;
+	return features | (backend->discard_unit ? VIRTIO_BLOCK_F_DISCARD : 0) | (backend->zeroes ? VIRTIO_BLOCK_F_WRITE_ZEROES : 0);
+}
+
 struct virtio_dev *block_device_create(struct block_backend *backend)
 {
 	struct block_device *blk = calloc(1, sizeof(*blk));
@@ -295,13 +383,11 @@ struct virtio_dev *block_device_create(struct block_backend *backend)
 	blk->dev = (struct virtio_dev){
 		.ops = &block_ops,
 		.id = VIRTIO_ID_BLOCK,
-		.offered = VIRTIO_DEV_RING_FEATURES | VIRTIO_BLOCK_F_SEG_MAX | VIRTIO_BLOCK_F_BLK_SIZE | VIRTIO_BLOCK_F_FLUSH,
-		.config_len = VIRTIO_BLOCK_CFG_LEN,
+		.offered = offered(backend),
+		.config_len = VIRTIO_BLOCK_CFG_LONG,
 		.queues = &blk->queue,
 		.num_queues = 1,
 	};
-	if (backend->read_only)
-		blk->dev.offered |= VIRTIO_BLOCK_F_RO;
 	blk->backend = backend;
 	for (unsigned int i = 0; i < QUEUE_SIZE; i++) {
 		blk->requests[i].blk = blk;

@@ -1,27 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Disk images: what is common to all ways of moving their data. Opening, locking and sizing; the life of a request, which may need
+ * Disk images: what is common to all ways of moving their data. That is the life of a request, which may need
  * several system calls (a transfer may be short, a signal may come first, a list of buffers may be longer than the kernel takes).
  *
  * Reading is tried at once with RWF_NOWAIT: that moves what is in the page cache and waits for nothing, so that a guest that
  * re-reads its disk pays one system call and no change of threads. What is not there goes to the engine.
+ *
+ * Freeing and zeroing ranges has threads of its own: io_uring cannot do it to block devices, and does it to files on threads, too.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <linux/fs.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/disk_engine.h"
 #include "host/message.h"
 
-#define SECTOR		512u
 #define RETRIES		16	/* of one request, without progress */
 #define AT_ONCE_MAX	(1u << 20)	/* so much is copied in the time that it takes to wake another thread and be woken */
 
@@ -29,10 +24,11 @@ struct disk {
 	struct block_backend be;
 	char *path;
 	int fd;
+	bool device;			/* no file but a block device */
 	bool cached_reads;		/* the host knows RWF_NOWAIT for this file */
 	int said;			/* the last errno that was reported to the person */
-	const struct disk_engine_ops *engine_ops;
-	void *engine;
+	const struct disk_engine_ops *engine_ops, *range_ops;
+	void *engine, *range_engine;	/* the second for ranges; NULL if read-only */
 	struct disk_request *pool;
 };
 
@@ -124,9 +120,19 @@ static size_t request_left(const struct disk_request *request)
 	return left;
 }
 
+static bool is_range(enum block_op op)
+{
+	return op == BLOCK_DISCARD || op == BLOCK_ZERO;
+}
+
 static void request_start(struct disk_request *request)
 {
-	request->disk->engine_ops->start(request->disk->engine, request);
+	struct disk *disk = request->disk;
+
+	if (is_range(request->io->op))
+		disk->range_ops->start(disk->range_engine, request);
+	else
+		disk->engine_ops->start(disk->engine, request);
 }
 
 static void request_start_now(struct disk_request *request)
@@ -151,7 +157,7 @@ void disk_finished(struct disk_request *request, ssize_t result)
 		request_fail(request, (int)result);
 		return;
 	}
-	if (request->io->op == BLOCK_FLUSH || (size_t)result == request_left(request)) {
+	if ((size_t)result == request_left(request)) {
 		request_end(request, 0);
 		return;
 	}
@@ -191,11 +197,27 @@ static bool read_at_once(struct disk *disk, struct disk_request *request, size_t
 	return false;
 }
 
+static bool moves_data(enum block_op op)
+{
+	return op == BLOCK_READ || op == BLOCK_WRITE;
+}
+
+/* Bytes of the disk that it is about; the sum of what a guest says may be anything. */
+static uint64_t request_extent(const struct disk_request *request)
+{
+	uint64_t total = is_range(request->io->op) ? request->io->length : 0;
+
+	for (unsigned int i = 0; i < request->iov_count; i++)
+		if (__builtin_add_overflow(total, request->iov[i].iov_len, &total))
+			total = UINT64_MAX;
+	return total;
+}
+
 static void disk_submit(struct block_backend *be, struct block_io *io)
 {
 	struct disk *disk = to_disk(be);
 	struct disk_request *request;
-	uint64_t total = 0;
+	uint64_t total;
 
 	_Static_assert(sizeof(struct virtio_iov) == sizeof(struct iovec) &&
 		       offsetof(struct virtio_iov, base) == offsetof(struct iovec, iov_base) &&
@@ -208,17 +230,16 @@ static void disk_submit(struct block_backend *be, struct block_io *io)
 	}
 	request->disk = disk;
 	request->fd = disk->fd;
+	request->device = disk->device;
 	request->io = io;
 	request->offset = io->offset;
 	request->iov = (struct iovec *)io->iov;
-	request->iov_count = io->op == BLOCK_FLUSH ? 0 : io->iov_count;
+	request->iov_count = moves_data(io->op) ? io->iov_count : 0;
 	if (io->op != BLOCK_READ && be->read_only) {
 		request_end(request, io->op == BLOCK_FLUSH ? 0 : -EROFS);
 		return;
 	}
-	for (unsigned int i = 0; i < request->iov_count; i++)
-		if (__builtin_add_overflow(total, io->iov[i].len, &total))
-			total = UINT64_MAX;
+	total = request_extent(request);
 	if (io->op != BLOCK_FLUSH) {
 		if (io->offset > be->size || total > be->size - io->offset) {
 			request_end(request, -EIO);
@@ -246,6 +267,9 @@ static void disk_drain(struct block_backend *be)
 {
 	struct disk *disk = to_disk(be);
 
+	/* The end of a range may begin a flush. */
+	if (disk->range_engine)
+		disk->range_ops->drain(disk->range_engine);
 	disk->engine_ops->drain(disk->engine);
 }
 
@@ -267,6 +291,8 @@ static void disk_close(struct block_backend *be)
 {
 	struct disk *disk = to_disk(be);
 
+	if (disk->range_engine)
+		disk->range_ops->close(disk->range_engine);
 	disk->engine_ops->close(disk->engine);
 	disk_free(disk);
 }
@@ -279,84 +305,6 @@ static const struct block_backend_ops disk_ops = {
 };
 
 /* --- opening --------------------------------------------------------------------------------------------------------- */
-
-static int disk_open_file(struct disk *disk, struct stat *st, struct error *err)
-{
-	/* O_NONBLOCK: a FIFO of that name must not hold us up; on files and disks it means nothing. */
-	disk->fd = open(disk->path, (disk->be.read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
-	if (disk->fd < 0 && errno == EISDIR)
-		return error_set(err, EISDIR, "%s: is a directory, not a disk image", disk->path);
-	if (disk->fd < 0 && (errno == EACCES || errno == EROFS) && !disk->be.read_only && access(disk->path, R_OK) == 0)
-		return error_set(err, errno, "%s: not writable; add ',ro' to use it read-only", disk->path);
-	if (disk->fd < 0)
-		return error_errno(err, errno, "%s", disk->path);
-	if (fstat(disk->fd, st) < 0)
-		return error_errno(err, errno, "%s", disk->path);
-	if (S_ISDIR(st->st_mode))
-		return error_set(err, EISDIR, "%s: is a directory, not a disk image", disk->path);
-	if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode))
-		return error_set(err, EINVAL, "%s: neither a file nor a block device", disk->path);
-	return 0;
-}
-
-/*
- * An OFD lock on the whole file: other tools that lock images (QEMU) respect it, and it goes when the descriptor does. Filesystems
- * without it get flock(); those without any lock get a warning.
- */
-static int disk_lock(struct disk *disk, struct error *err)
-{
-	struct flock lock = { .l_type = disk->be.read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
-
-	if (fcntl(disk->fd, F_OFD_SETLK, &lock) == 0)
-		return 0;
-	if (errno != EAGAIN && errno != EACCES) {
-		if (flock(disk->fd, (disk->be.read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
-			return 0;
-		if (errno != EWOULDBLOCK) {
-			message_warn("%s: cannot be locked here (%s): see that nobody else uses it", disk->path, strerrordesc_np(errno));
-			return 0;
-		}
-	}
-	return error_set(err, EBUSY, "%s: in use by another kennel%s", disk->path,
-			 disk->be.read_only ? "" : " (several may share it if all use ',ro')");
-}
-
-static int disk_measure(struct disk *disk, const struct stat *st, struct error *err)
-{
-	uint64_t size = (uint64_t)st->st_size;
-	int block = SECTOR;
-
-	if (S_ISBLK(st->st_mode)) {
-		if (ioctl(disk->fd, BLKGETSIZE64, &size) < 0)
-			return error_errno(err, errno, "%s: its size", disk->path);
-		if (ioctl(disk->fd, BLKSSZGET, &block) < 0 || block < (int)SECTOR)
-			block = SECTOR;
-	}
-	if (size < SECTOR)
-		return error_set(err, EINVAL, "%s: %s", disk->path, size ? "smaller than one sector of 512 bytes" : "is empty");
-	if (size % SECTOR)
-		message_warn("%s: its last %u bytes fill no sector of 512 bytes; the guest does not see them", disk->path,
-			     (unsigned int)(size % SECTOR));
-	disk->be.size = size - size % SECTOR;
-	disk->be.block_size = (uint32_t)block;
-	return 0;
-}
-
-/* What the guest sees as the disk's serial number: the name's beginning, and a hash of device and inode to tell namesakes apart. */
-static void disk_name(struct disk *disk, const struct stat *st)
-{
-	const char *slash = strrchr(disk->path, '/'), *name = slash ? slash + 1 : disk->path;
-	uint64_t identity[2] = { S_ISBLK(st->st_mode) ? st->st_rdev : st->st_dev, S_ISBLK(st->st_mode) ? 0 : st->st_ino };
-	uint32_t hash = 2166136261u;	/* FNV-1a */
-	char *c;
-
-	for (unsigned int i = 0; i < sizeof(identity); i++)
-		hash = (hash ^ ((const unsigned char *)identity)[i]) * 16777619u;
-	snprintf(disk->be.serial, sizeof(disk->be.serial), "%.11s-%08x", name, hash);
-	for (c = disk->be.serial; *c; c++)
-		if (*c <= ' ' || *c > '~')
-			*c = '_';
-}
 
 static int disk_start_engine(struct disk *disk, struct loop *loop, enum disk_engine_kind kind, struct error *err)
 {
@@ -371,25 +319,32 @@ static int disk_start_engine(struct disk *disk, struct loop *loop, enum disk_eng
 	return 0;
 }
 
+/* What a host cannot do with ranges is not offered; a guest does without. */
+static void disk_start_ranges(struct disk *disk, struct loop *loop)
+{
+	if (!disk->be.read_only)
+		disk->range_engine = disk_workers_create(loop, &disk->range_ops);
+	if (disk->range_engine)
+		disk_range_probe(&disk->be, disk->fd, disk->device);
+}
+
 struct block_backend *disk_open(struct loop *loop, const char *path, bool read_only, enum disk_engine_kind kind, struct error *err)
 {
 	struct disk *disk = calloc(1, sizeof(*disk));
-	struct stat st;
 
 	if (!disk || !(disk->path = strdup(path))) {
 		error_errno(err, ENOMEM, "%s", path);
 		free(disk);
 		return NULL;
 	}
-	disk->fd = -1;
 	disk->be.ops = &disk_ops;
 	disk->be.read_only = read_only;
 	disk->cached_reads = true;
-	if (disk_open_file(disk, &st, err) < 0 || disk_lock(disk, err) < 0 || disk_measure(disk, &st, err) < 0 ||
-	    disk_start_engine(disk, loop, kind, err) < 0) {
+	disk->fd = disk_image_open(&disk->be, path, &disk->device, err);
+	if (disk->fd < 0 || disk_start_engine(disk, loop, kind, err) < 0) {
 		disk_free(disk);
 		return NULL;
 	}
-	disk_name(disk, &st);
+	disk_start_ranges(disk, loop);
 	return &disk->be;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * disk_engine.h - between disk.c, which knows requests, and the two ways to carry them out: disk_uring.c and disk_workers.c.
+ * disk_engine.h - between disk.c, which knows requests, and the two ways to carry them out: disk_uring.c and disk_workers.c; and what
+ * these three leave to disk_image.c and disk_range.c.
  */
 #ifndef KENNEL_HOST_DISK_ENGINE_H
 #define KENNEL_HOST_DISK_ENGINE_H
@@ -16,6 +17,7 @@ struct disk;
 struct disk_request {
 	struct disk *disk;
 	int fd;
+	bool device;			/* what @fd is: a block device, not a file */
 	struct block_io *io;
 	uint64_t offset;
 	struct iovec *iov;		/* the device's own until the first short transfer, then @copy */
@@ -34,7 +36,19 @@ struct disk_engine_ops {
 	void (*close)(void *engine);					/* drain, free the engine; the loop is stopped */
 };
 
-/* The host's answer to @request: bytes moved (0 for a flush) or a negative errno. With the I/O lock. May start it again. */
+/*
+ * Open and lock the image at @path, read-only or not as @be says. Its descriptor, with @be's size, block_size and serial filled in, and
+ * in @device whether it is a block device; or -1 and a sentence.
+ */
+int disk_image_open(struct block_backend *be, const char *path, bool *device, struct error *err);
+
+/* What can be done with ranges of @fd, which may be written: sets @be's zeroes and discard_unit. */
+void disk_range_probe(struct block_backend *be, int fd, bool device);
+
+/* Carry out a BLOCK_DISCARD or BLOCK_ZERO, which may take long. 0 or a negative errno. On any thread. */
+int disk_range_run(const struct disk_request *request);
+
+/* The host's answer to @request: bytes moved (0 if it moves none) or a negative errno. With the I/O lock. May start it again. */
 void disk_finished(struct disk_request *request, ssize_t result);
 
 /* One preadv/pwritev holds at most IOV_MAX pieces; disk_finished() continues with the rest. */

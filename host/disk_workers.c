@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Disk requests by plain preadv, pwritev and fdatasync on worker threads: for hosts that refuse io_uring.
+ * Disk requests by plain system calls on worker threads: for hosts that refuse io_uring, and for ranges to free or zero everywhere.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -28,9 +28,12 @@ static void work(struct worker_job *job)
 		case BLOCK_WRITE:
 			result = pwritev(request->fd, request->iov, (int)disk_pieces(request), (off_t)request->offset);
 			break;
-		default:
+		case BLOCK_FLUSH:
 			result = fdatasync(request->fd);
 			break;
+		default:
+			request->result = disk_range_run(request);
+			return;
 		}
 	} while (result < 0 && errno == EINTR);
 	request->result = result < 0 ? -errno : result;

@@ -57,7 +57,11 @@
 #define VIRTIO_BLOCK_CFG_NUM_QUEUES	34	/* u16 */
 #define VIRTIO_BLOCK_CFG_LEN		36	/* of a device without the following */
 #define VIRTIO_BLOCK_CFG_MAX_DISCARD	36	/* u32, sectors of one range */
+#define VIRTIO_BLOCK_CFG_DISCARD_SEGS	40	/* u32, ranges of one request */
+#define VIRTIO_BLOCK_CFG_DISCARD_ALIGN	44	/* u32, sectors */
 #define VIRTIO_BLOCK_CFG_MAX_ZEROES	48	/* u32, sectors of one range */
+#define VIRTIO_BLOCK_CFG_ZEROES_SEGS	52	/* u32, ranges of one request */
+#define VIRTIO_BLOCK_CFG_MAY_UNMAP	56	/* u8: VIRTIO_BLOCK_RANGE_UNMAP may have an effect */
 #define VIRTIO_BLOCK_CFG_LONG		60	/* with discard and write zeroes */
 
 #endif

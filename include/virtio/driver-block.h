@@ -61,7 +61,8 @@ int virtio_block_flush(struct virtio_block *blk);
 
 /*
  * Synchronous too: @sectors sectors from @sector on are not needed any more (what they read as is not known then), or are to read as
- * zeroes, in which case @unmap lets the device free them. In several requests if need be. 0; -VIRTIO_EOPNOTSUPP: the device cannot.
+ * zeroes, in which case @unmap lets the device free them. In several requests if the device's limits want it. 0; -VIRTIO_EOPNOTSUPP: the
+ * device does not offer this; -VIRTIO_EINVAL: beyond the end; or an error as of the others, and some of it may have been done.
  */
 int virtio_block_discard(struct virtio_block *blk, uint64_t sector, uint64_t sectors);
 int virtio_block_write_zeroes(struct virtio_block *blk, uint64_t sector, uint64_t sectors, bool unmap);

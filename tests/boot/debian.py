@@ -276,8 +276,9 @@ def inside(guest, names, report):
     os.makedirs(guest.path('fixed'))
     guest.file('fixed/greeting', b'a greeting from the host\n')
     guest.web.forwarded = free_port()
-    disks = guest.file('empty.img', size=64 * MIB + 512), guest.image('fixed.img', 8, guest.path('fixed')) + ',ro'
-    outcome = guest.boot('checks', '-d', disks[0], '-d', disks[1], '--share', f'host={host}', '--share', f'only-read={fixed},ro',
+    disks = guest.file('empty.img', size=64 * MIB + 512), guest.image('fixed.img', 8, guest.path('fixed')) + ',ro', guest.file('freed', size=32 * MIB)
+    guest.web.actions['freed-disk'] = lambda: str(os.stat(disks[2]).st_blocks // 2)
+    outcome = guest.boot('checks', *[option for disk in disks for option in ('-d', disk)], '--share', f'host={host}', '--share', f'only-read={fixed},ro',
                          parameters=[f'checks={",".join(names)}'], net=f'user,hostfwd=tcp:{guest.web.forwarded}:4000', timeout=400)
     said = []
     for line in outcome.output.splitlines():

@@ -165,18 +165,33 @@ void fake_console_init(struct fake_console *f)
 
 static void perform(struct fake_disk *f, struct block_io *io)
 {
-	size_t len = (size_t)virtio_iov_length(io->iov, io->iov_count);
-	int error = f->fail;
+	bool range = io->op == BLOCK_DISCARD || io->op == BLOCK_ZERO;
+	size_t len = (size_t)(range ? io->length : virtio_iov_length(io->iov, io->iov_count));
 
-	if (!error && io->op != BLOCK_FLUSH)
-		assert_true(io->offset + len <= FAKE_DISK_SIZE);
-	if (!error && io->op == BLOCK_READ)
+	if (f->fail) {
+		io->done(io, f->fail);
+		return;
+	}
+	assert_true(io->op == BLOCK_FLUSH || (io->offset <= FAKE_DISK_SIZE && len <= FAKE_DISK_SIZE - io->offset));
+	switch (io->op) {
+	case BLOCK_READ:
 		virtio_iov_write(io->iov, io->iov_count, 0, f->data + io->offset, len);
-	else if (!error && io->op == BLOCK_WRITE)
+		break;
+	case BLOCK_WRITE:
 		virtio_iov_read(io->iov, io->iov_count, 0, f->data + io->offset, len);
-	else if (!error)
+		break;
+	case BLOCK_FLUSH:
 		f->flushes++;
-	io->done(io, error);
+		break;
+	case BLOCK_DISCARD:
+		memset(f->data + io->offset, FAKE_DISK_DISCARDED, len);
+		break;
+	case BLOCK_ZERO:
+		memset(f->data + io->offset, 0, len);
+		f->unmaps += io->unmap;
+		break;
+	}
+	io->done(io, 0);
 }
 
 static void disk_submit(struct block_backend *be, struct block_io *io)
@@ -235,7 +250,8 @@ static const struct block_backend_ops disk_ops = {
 void fake_disk_init(struct fake_disk *f)
 {
 	memset(f, 0, sizeof(*f));
-	f->be = (struct block_backend){ .ops = &disk_ops, .size = FAKE_DISK_SIZE, .block_size = 512, .serial = "KENNEL-0123456789ABC" };
+	f->be = (struct block_backend){ .ops = &disk_ops, .size = FAKE_DISK_SIZE, .block_size = 512, .zeroes = true,
+				       .discard_unit = 4096, .serial = "KENNEL-0123456789ABC" };
 }
 
 /* --- network ---------------------------------------------------------------------------------------------------------- */

@@ -59,6 +59,7 @@ void fake_console_init(struct fake_console *f);
 
 #define FAKE_DISK_SIZE (256 * 1024u)
 #define FAKE_DISK_MAX 256
+#define FAKE_DISK_DISCARDED 0xdc	/* what discarded bytes read as */
 
 struct fake_disk {
 	struct block_backend be;
@@ -67,7 +68,7 @@ struct fake_disk {
 	int fail;			/* answer with this error */
 	struct block_io *held[FAKE_DISK_MAX];
 	unsigned int held_count;
-	unsigned int flushes, commits, drains, submits;
+	unsigned int flushes, commits, drains, submits, unmaps;
 	bool *closed;			/* set at close; may be NULL */
 };
 

@@ -114,6 +114,7 @@ static void ranges(void **state)
 	struct bench *b = create(&disk_ops, VIRTIO_ID_BLOCK, VIRTIO_BLOCK_F_DISCARD | VIRTIO_BLOCK_F_WRITE_ZEROES, VIRTIO_BLOCK_CFG_LONG, 1);
 	struct virtio_block *blk = bench_alloc(b, sizeof(*blk), 16);
 
+	virtio_put64(false, b->config + VIRTIO_BLOCK_CFG_CAPACITY, (UINT64_C(1) << 40) + 8);
 	virtio_put32(false, b->config + VIRTIO_BLOCK_CFG_MAX_DISCARD, 100);
 	virtio_put32(false, b->config + VIRTIO_BLOCK_CFG_MAX_ZEROES, 8);
 	assert_int_equal(virtio_block_probe(blk, &b->direct.vdev), 0);
@@ -131,6 +132,10 @@ static void ranges(void **state)
 	assert_int_equal(b->asked[0].type, VIRTIO_BLOCK_T_WRITE_ZEROES);
 	assert_true(b->asked[0].sector == UINT64_C(1) << 40);
 	assert_int_equal(b->asked[0].flags, VIRTIO_BLOCK_RANGE_UNMAP);
+	/* Not beyond the end. */
+	assert_int_equal(virtio_block_write_zeroes(blk, UINT64_C(1) << 40, 9, true), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_block_discard(blk, UINT64_MAX, 2), -VIRTIO_EINVAL);
+	assert_int_equal(b->count, 1);
 	/* The first failure ends it. */
 	b->count = 0;
 	b->status = VIRTIO_BLOCK_S_IOERR;

@@ -73,13 +73,13 @@ static void layout(void **state)
 	assert_int_equal(virtio_get16(false, p + 31), 25);
 	/* Disk, directly behind: one ring of 128 entries, irq 3. */
 	p += CONSOLE_LEN;
-	assert_memory_equal(p, "\2\1\4\44\0", 5);
+	assert_memory_equal(p, "\2\1\4\74\0", 5);
 	assert_int_equal(virtio_get16(false, p + 5), 128);
 	assert_int_equal(virtio_get16(false, p + 7), 3);
 	assert_int_equal(virtio_get32(false, p + 9), pfn + 4);
 	assert_int_equal(virtio_get64(false, p + 21), FAKE_DISK_SIZE / 512);
 	/* The list ends, and rings are zero. */
-	assert_int_equal(p[21 + 36], 0);
+	assert_int_equal(p[21 + 60], 0);
 	assert_memory_equal(bed->memory + BED_RAM + 4096, zero, 8192);
 	assert_int_equal(lguest_page_end(&bed->host), BED_RAM + 4096 * (1 + 2 + 2 + 2));
 	bed_destroy(bed);

@@ -177,11 +177,11 @@ static void layout(void **state)
 	assert_memory_equal(p + OFFERED, "\1\0\0\x38" "\0\0\0\0", 8);
 	assert_memory_equal(p + CONFIG, "\0\x50\0\x19\0\0\0\1\0\0\0\0", 12);
 	p += CONSOLE_LEN;
-	assert_memory_equal(p, "\2\1\4\44\0", 5);
+	assert_memory_equal(p, "\2\1\4\74\0", 5);
 	assert_memory_equal(p + 5, "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\x10\x50\0" "\0\x80" "\0\0\0\0\0\0", 24);
 	/* Capacity: 512 sectors. */
 	assert_memory_equal(p + 5 + 24 + 8, "\0\0\0\0\0\0\2\0", 8);
-	assert_int_equal(p[5 + 24 + 8 + 36], 0);
+	assert_int_equal(p[5 + 24 + 8 + 60], 0);
 	assert_memory_equal(m.memory + TOP + 4096, zero, 4096);
 	assert_int_equal(s390_page_end(&m.host), TOP + 4096 * (1 + 2 + 2 + 2));
 }
@@ -465,7 +465,7 @@ static void page_is_not_believed(void **state)
 	uint8_t *data = alloc(NULL, 512, 16);
 	struct s390_device *device;
 	struct virtio_dev *dev;
-	uint8_t before[5 + 24 + 8 + 36];
+	uint8_t before[5 + 24 + 8 + 60];
 
 	dev = add(block_device_create(&disk.be));
 	memset(disk.data, 0x22, 512);

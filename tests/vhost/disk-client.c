@@ -5,6 +5,7 @@
  *	disk-client SOCKET info			capacity and features
  *	disk-client SOCKET dump FILE		copy the disk into a file
  *	disk-client SOCKET load FILE		copy a file onto the disk, and flush
+ *	disk-client SOCKET halve		zero the first quarter of the disk, in its place, and free the third
  *	disk-client SOCKET random SECONDS	4 KiB random reads, 32 at a time; prints how many a second
  *	disk-client SOCKET patient SECONDS	reads and writes, and connects anew whenever the back end goes; prints how often
  *
@@ -114,6 +115,16 @@ static int load(int fd)
 	}
 	error = virtio_block_flush(&shared->disk);
 	return error ? fail("flush", error) : 0;
+}
+
+static int halve(void)
+{
+	uint64_t quarter = shared->disk.capacity / 4;
+	int error = virtio_block_write_zeroes(&shared->disk, 0, quarter, false);
+
+	if (!error)
+		error = virtio_block_discard(&shared->disk, 2 * quarter, quarter);
+	return error ? fail("ranges", error) : 0;
 }
 
 /* --- many requests ---------------------------------------------------------------------------------------------------- */
@@ -226,6 +237,8 @@ static int command(const char *path, const char *name, const char *argument)
 		return with_file(argument, O_WRONLY | O_CREAT | O_TRUNC, dump);
 	if (!strcmp(name, "load"))
 		return with_file(argument, O_RDONLY, load);
+	if (!strcmp(name, "halve"))
+		return halve();
 	return measure(atof(argument));
 }
 
@@ -234,7 +247,7 @@ int main(int argc, char **argv)
 	int error, status;
 
 	if (argc < 3)
-		return fail("usage: disk-client SOCKET info|dump|load|random|patient [FILE|SECONDS]", -EINVAL);
+		return fail("usage: disk-client SOCKET info|dump|load|halve|random|patient [FILE|SECONDS]", -EINVAL);
 	error = vhost_user_memory_create(&memory, MEMORY);
 	if (error)
 		return fail("memory", error);

@@ -115,6 +115,8 @@ def case_guest(bench):
     guest.check_alive()
     if subprocess.run(['e2fsck', '-f', '-n', guest.root], capture_output=True, env=TOOLS).returncode:
         guest.fail('the file system is not clean')
+    if os.stat(guest.root).st_blocks * 512 > 20 << 20:
+        guest.fail('what the guest has deleted still fills the disk')
 
 
 def case_guest_killed(bench):

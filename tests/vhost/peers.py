@@ -143,6 +143,15 @@ def same(bench, a, b):
         raise Failure(f'{a} and {b} differ')
 
 
+def halved(bench, image):
+    """What is left of noise when the client has halved it: with a hole in the third quarter."""
+    quarter, now, before = os.path.getsize(image) // 4, bench.read(image), random.Random('image').randbytes(16 << 20)
+    if now != bytes(quarter) + before[quarter:2 * quarter] + bytes(quarter) + before[3 * quarter:]:
+        raise Failure('the disk holds something else')
+    if os.stat(image).st_blocks * 512 > 3 * quarter + (64 << 10):
+        raise Failure('nothing has become free')
+
+
 # --- our driver, their device ---------------------------------------------------------------------------------------------
 
 
@@ -161,6 +170,14 @@ def case_storage_daemon(bench):
     daemon.wait(10)
     same(bench, 'source', 'image')
     bench.run('qemu-img', 'compare', '-f', 'raw', '-F', 'raw', bench.path('source'), image)
+
+
+def case_storage_daemon_ranges(bench):
+    """Ranges of a disk of qemu-storage-daemon's that our driver zeroes and frees."""
+    image, socket = bench.noise('image', 16), bench.path('socket')
+    bench.storage_daemon(socket, image, options=['discard=unmap'])
+    bench.disk(socket, 'halve')
+    halved(bench, image)
 
 
 def case_storage_daemon_read_only(bench):
@@ -234,6 +251,13 @@ def case_disk(bench):
     server.terminate()
     if server.wait(10) or bench.log_of(server):
         raise Failure(f'status {server.returncode}: {bench.log_of(server)}')
+
+
+def case_disk_ranges(bench):
+    image, socket = bench.noise('image', 16), bench.path('socket')
+    bench.kennel_disk(socket, image)
+    bench.disk(socket, 'halve')
+    halved(bench, image)
 
 
 def case_disk_front_end_killed(bench):

@@ -182,6 +182,9 @@ static int run_ranges(struct virtio_block *blk, uint32_t type, uint64_t sector, 
 	bool big = blk->vdev->big_endian;
 	int ret = max ? 0 : -VIRTIO_EOPNOTSUPP;
 
+	/* 5.2.6.1: nothing beyond the disk's end. */
+	if (!ret && (sector > blk->capacity || sectors > blk->capacity - sector))
+		ret = -VIRTIO_EINVAL;
 	while (!ret && sectors) {
 		uint32_t part = sectors < max ? (uint32_t)sectors : max;
 
