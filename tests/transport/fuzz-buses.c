@@ -455,13 +455,13 @@ static void offer(void)
 		uint8_t kind = fuzz_u8(&m.in), *d = ring + (size_t)16 * ((head + i) % r->num);
 		uint64_t addr = kind & 0x80 ? any_value() : 0x4000u + fuzz_u16(&m.in);
 
-		if (!i && addr < RAM - 64) {
-			/* A disk's request near the ends of the disk. */
-			virtio_put32(big, m.memory + addr, kind & 7);
+		if (i < 2 && addr < RAM - 64) {
+			/* A disk's request near the ends of the disk, and then perhaps a range to discard or to zero. */
+			virtio_put32(big, m.memory + addr, kind & 15);
 			virtio_put64(big, m.memory + addr + 8, kind & 8 ? FAKE_DISK_SIZE / 512 - (kind & 3) : kind & 3);
 		}
 		virtio_put64(big, d, addr);
-		virtio_put32(big, d + 8, kind & 0x40 ? any_value() : i ? (kind & 0x30) * 32u + 1 : 16u + (kind & 8));
+		virtio_put32(big, d + 8, kind & 0x40 ? any_value() : i ? (kind & 0x30) * (kind & 2 ? 1 : 32u) + (kind & 1) : 16u + (kind & 8));
 		virtio_put16(big, d + 12, (uint16_t)((i + writable >= n ? VRING_DESC_WRITE : 0) | (i + 1 < n ? VRING_DESC_NEXT : 0) |
 						     (kind == 0x3f ? VRING_DESC_INDIRECT : 0)));
 		virtio_put16(big, d + 14, (uint16_t)((head + i + 1) % r->num));

@@ -90,7 +90,8 @@ static void offer(struct fuzz *f, const struct ring *r)
 
 		uint64_t addr = 0x1000 + fuzz_u16(&f->in);
 
-		if (i == 0)
+		/* The second of two such is a range to discard, or to zero. */
+		if (i < 2)
 			store_header(f, f->bed->memory + addr);
 		virtio_put64(false, d, addr);
 		virtio_put32(false, d + 8, i ? (uint32_t)fuzz_u8(&f->in) << (fuzz_u8(&f->in) % 10) : 16u - fuzz_u8(&f->in) % 2);
