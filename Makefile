@@ -33,8 +33,9 @@ check: all ## build, and run every test (TESTS="NAME ..." for some)
 	@meson test -C $(BUILD) --no-rebuild --print-errorlogs $(TESTS); status=$$?; \
 		sed -n 's/^1\.\.0 # SKIP /skipped: /p' $(BUILD)/meson-logs/testlog.txt | sort -u; exit $$status
 
-bench: all ## measure: native, Kennel, QEMU TCG
+bench: all ## measure: native, Kennel, QEMU TCG, user-mode Linux
 	@scripts/setup --all
+	@bench/fetch-uml $(BUILD) || :
 	@bench/run
 
 bench-ring: ARGS =

@@ -53,6 +53,15 @@ static double now(void)
 	struct timespec ts;
 
 	/* The system call itself: a vDSO could be one more thing that differs between the places we run at. */
+#ifdef SYS_clock_gettime64
+	/* User-mode Linux for i386 has none of the old calls with 32-bit seconds; Linux before 5.1 none of these. */
+	struct {
+		int64_t seconds, nanoseconds;
+	} wide;
+
+	if (!syscall(SYS_clock_gettime64, CLOCK_MONOTONIC, &wide))
+		return (double)wide.seconds + (double)wide.nanoseconds * 1e-9;
+#endif
 	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &ts);
 	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
 }
