@@ -11,7 +11,7 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-/* The processor of this thread; NULL once it is gone, when a late signal may still come. */
+/* The processor of this thread; NULL while it sleeps, and once it is gone, when a late signal may still come. */
 static __thread struct cpu *volatile current;
 
 static void on_timer(int signo)
@@ -35,11 +35,16 @@ int kick_timer_create(struct kick_timer *timer, struct cpu *cpu, struct error *e
 	if (sigaction(SIGALRM, &action, NULL) || timer_create(CLOCK_MONOTONIC, &event, &timer->id))
 		return error_errno(error, errno, "cannot create a timer");
 	timer->made = true;
-	current = cpu;
+	timer->cpu = current = cpu;
 	sigemptyset(&set);
 	sigaddset(&set, SIGALRM);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	return 0;
+}
+
+void kick_timer_mute(struct kick_timer *timer, bool mute)
+{
+	current = mute ? NULL : timer->cpu;
 }
 
 void kick_timer_destroy(struct kick_timer *timer)

@@ -15,6 +15,7 @@
 
 struct kick_timer {
 	timer_t id;
+	struct cpu *cpu;
 	bool made;
 };
 
@@ -28,6 +29,12 @@ static inline void kick_timer_set(struct kick_timer *timer, uint64_t when)
 
 	timer_settime(timer->id, TIMER_ABSTIME, &at, NULL);
 }
+
+/**
+ * kick_timer_mute - on the timer's thread: let it fire without a kick, or with one again. For a thread that sleeps with a deadline of
+ * its own: the signal interrupts its system call, and a kick would be a second signal. Afterwards look at the clock.
+ */
+void kick_timer_mute(struct kick_timer *timer, bool mute);
 
 void kick_timer_destroy(struct kick_timer *timer);
 

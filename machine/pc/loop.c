@@ -11,7 +11,8 @@
  * sees the other.
  *
  * The host's timer is set when the guest is about to run, or runs and has moved a deadline forward, and nothing would stop it in time;
- * it is never set back: a signal too early finds nothing due. A halted guest needs none, since its sleep has a deadline.
+ * it is never set back: a signal too early finds nothing due. A halted guest needs none, since its sleep has a deadline; the timer is
+ * muted meanwhile, since it is mostly set to the same moment.
  */
 #include "machine/pc/pc.h"
 
@@ -125,6 +126,7 @@ static void wait_for_bell(struct pc *m, uint32_t seen)
 
 static void sleep_until_interrupt(struct pc *m)
 {
+	kick_timer_mute(&m->timer, true);
 	atomic_store(&m->sleeping, 1);
 	while (!atomic_load(&m->stop)) {
 		uint32_t seen = atomic_load(&m->bell);
@@ -135,6 +137,7 @@ static void sleep_until_interrupt(struct pc *m)
 		wait_for_bell(m, seen);
 	}
 	atomic_store(&m->sleeping, 0);
+	kick_timer_mute(&m->timer, false);
 	look_around(m);
 }
 
