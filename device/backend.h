@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <virtio/net.h>		/* struct virtio_net_offload: what a frame's header says */
 #include <virtio/virtio.h>	/* struct virtio_iov: laid out as POSIX struct iovec */
 
 /* --- disk ------------------------------------------------------------------------------------------------------------ */
@@ -57,16 +58,10 @@ struct block_backend_ops {
 
 /* --- network --------------------------------------------------------------------------------------------------------- */
 
-/* Offload header, host byte order: the fields of virtio_net_hdr (virtio 1.2, 5.1.6). */
-struct net_offload {
-	uint8_t flags, gso_type;
-	uint16_t hdr_len, gso_size, csum_start, csum_offset;
-};
-
 /* Who gets the frames; filled in by the device. */
 struct net_receiver {
 	/* A frame from outside. false: no buffer now, the backend keeps or drops it; rx_ready() will follow. */
-	bool (*receive)(void *opaque, const struct virtio_iov *iov, unsigned int count, const struct net_offload *offload);
+	bool (*receive)(void *opaque, const struct virtio_iov *iov, unsigned int count, const struct virtio_net_offload *offload);
 	void (*tx_ready)(void *opaque);		/* after send() said -EAGAIN: frames can be sent again */
 	void *opaque;
 };
@@ -81,7 +76,7 @@ struct net_backend {
 
 struct net_backend_ops {
 	/* Send one frame; consumed on return. 0, or -EAGAIN: try again after tx_ready. Other errors: dropped. */
-	int (*send)(struct net_backend *be, const struct virtio_iov *iov, unsigned int count, const struct net_offload *offload);
+	int (*send)(struct net_backend *be, const struct virtio_iov *iov, unsigned int count, const struct virtio_net_offload *offload);
 	void (*set_offload)(struct net_backend *be, bool tx_csum_tso, bool rx_csum, bool rx_tso4, bool rx_tso6, bool rx_ecn); /* what was negotiated; may be NULL */
 	void (*rx_ready)(struct net_backend *be);	/* the guest has buffers again; may be NULL */
 	void (*close)(struct net_backend *be);

@@ -48,57 +48,13 @@ static bool has(const struct net_device *net, uint64_t feature)
 
 /* --- transmit --------------------------------------------------------------------------------------------------------- */
 
-/* Is this kind of segmentation among the features @tso4, @tso6 and @ecn? */
-static bool gso_allowed(const struct net_device *net, uint8_t type, uint64_t tso4, uint64_t tso6, uint64_t ecn)
-{
-	if ((type & VIRTIO_NET_GSO_ECN) && !has(net, ecn))
-		return false;
-	switch (type & ~VIRTIO_NET_GSO_ECN) {
-	case VIRTIO_NET_GSO_NONE:
-		return !(type & VIRTIO_NET_GSO_ECN);
-	case VIRTIO_NET_GSO_TCPV4:
-		return has(net, tso4);
-	case VIRTIO_NET_GSO_TCPV6:
-		return has(net, tso6);
-	default:
-		return false;
-	}
-}
-
-/* 5.1.6.2.1: what a driver may ask for. A frame that asks for more is dropped, because a host that believed it would misread it. */
-static bool tx_header_ok(const struct net_device *net, const struct net_offload *o, uint64_t len)
-{
-	if (!gso_allowed(net, o->gso_type, VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_HOST_ECN))
-		return false;
-	if (o->gso_type != VIRTIO_NET_GSO_NONE && (!o->gso_size || !(o->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) || o->hdr_len > len))
-		return false;
-	if (!(o->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
-		return true;
-	return has(net, VIRTIO_NET_F_CSUM) && (uint64_t)o->csum_start + o->csum_offset + 2 <= len;
-}
-
-static struct net_offload read_header(const struct net_device *net, const uint8_t *h)
-{
-	bool big = net->dev.big_endian;
-
-	return (struct net_offload){
-		/* Of the flags a driver sets only this one (5.1.6.2.1). */
-		.flags = h[VIRTIO_NET_HDR_FLAGS] & VIRTIO_NET_HDR_F_NEEDS_CSUM,
-		.gso_type = h[VIRTIO_NET_HDR_GSO_TYPE],
-		.hdr_len = virtio_get16(big, h + VIRTIO_NET_HDR_HDR_LEN),
-		.gso_size = virtio_get16(big, h + VIRTIO_NET_HDR_GSO_SIZE),
-		.csum_start = virtio_get16(big, h + VIRTIO_NET_HDR_CSUM_START),
-		.csum_offset = virtio_get16(big, h + VIRTIO_NET_HDR_CSUM_OFFSET),
-	};
-}
-
 /* Send what is in the buffer. False: not now. */
 static bool send(struct net_device *net, struct vring_buffer *buf)
 {
 	uint8_t header[VIRTIO_NET_HDR_LONG] = { 0 };
 	struct virtio_iov *iov = buf->out;
 	unsigned int count = buf->out_count;
-	struct net_offload offload;
+	struct virtio_net_offload offload;
 	uint64_t len;
 
 	if (buf->out_len < net->header + FRAME_MIN || buf->out_len > net->header + VIRTIO_NET_MAX_FRAME)
@@ -106,8 +62,10 @@ static bool send(struct net_device *net, struct vring_buffer *buf)
 	virtio_iov_read(iov, count, 0, header, net->header);
 	virtio_iov_skip(&iov, &count, net->header);
 	len = buf->out_len - net->header;
-	offload = read_header(net, header);
-	if (!tx_header_ok(net, &offload, len))
+	offload = virtio_net_offload_read(net->dev.big_endian, header);
+	/* 5.1.6.2.2: bits that we do not know are ignored, and of those we know a driver sets only this one. */
+	offload.flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	if (!virtio_net_offload_allowed(net->dev.features, false, &offload, len))
 		return true;
 	return net->backend->ops->send(net->backend, iov, count, &offload) != -VIRTIO_EAGAIN;
 }
@@ -143,24 +101,16 @@ static void net_tx_ready(void *opaque)
 
 /* --- receive ---------------------------------------------------------------------------------------------------------- */
 
-static void write_header(const struct net_device *net, uint8_t *h, const struct net_offload *o)
+/* 5.1.6.4.1: only what was negotiated is passed on. False: the frame cannot be. */
+static bool rx_offload(const struct net_device *net, const struct virtio_net_offload *from, struct virtio_net_offload *to)
 {
-	bool big = net->dev.big_endian;
-
-	h[VIRTIO_NET_HDR_FLAGS] = o->flags;
-	h[VIRTIO_NET_HDR_GSO_TYPE] = o->gso_type;
-	virtio_put16(big, h + VIRTIO_NET_HDR_HDR_LEN, o->hdr_len);
-	virtio_put16(big, h + VIRTIO_NET_HDR_GSO_SIZE, o->gso_size);
-	virtio_put16(big, h + VIRTIO_NET_HDR_CSUM_START, o->csum_start);
-	virtio_put16(big, h + VIRTIO_NET_HDR_CSUM_OFFSET, o->csum_offset);
-}
-
-/* 5.1.6.4.1: only what was negotiated is passed on. */
-static bool rx_header_ok(const struct net_device *net, const struct net_offload *o)
-{
-	if ((o->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) && !has(net, VIRTIO_NET_F_GUEST_CSUM))
-		return false;
-	return gso_allowed(net, o->gso_type, VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_GUEST_ECN);
+	*to = *from;
+	if (!has(net, VIRTIO_NET_F_GUEST_CSUM)) {
+		if (from->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+			return false;
+		to->flags = 0;
+	}
+	return virtio_net_gso_allowed(net->dev.features, true, to->gso_type);
 }
 
 /* A stretch of bytes to be laid into buffers: the header, then the frame. */
@@ -256,19 +206,18 @@ static enum verdict fill(struct net_device *net, struct source *src)
 }
 
 /* The backend has a frame for the guest. A guest that is not listening loses it, as with any card. */
-static bool net_receive(void *opaque, const struct virtio_iov *iov, unsigned int count, const struct net_offload *offload)
+static bool net_receive(void *opaque, const struct virtio_iov *iov, unsigned int count, const struct virtio_net_offload *offload)
 {
-	static const struct net_offload none;
+	static const struct virtio_net_offload none;
 	struct net_device *net = opaque;
 	struct source src = { .header_len = net->header, .iov = iov };
 	uint64_t len = virtio_iov_length(iov, count);
+	struct virtio_net_offload passed;
 	enum verdict verdict;
 
-	if (!offload)
-		offload = &none;
-	if (!net->dev.live || net->dev.broken || !len || len > VIRTIO_NET_MAX_FRAME || !rx_header_ok(net, offload))
+	if (!net->dev.live || net->dev.broken || !len || len > VIRTIO_NET_MAX_FRAME || !rx_offload(net, offload ? offload : &none, &passed))
 		return true;
-	write_header(net, src.header, offload);
+	virtio_net_offload_write(net->dev.big_endian, src.header, &passed);
 	src.left = net->header + len;
 	verdict = fill(net, &src);
 	if (verdict == TAKEN)
@@ -293,19 +242,12 @@ static void net_queue_notify(struct virtio_dev *dev, unsigned int queue)
 	}
 }
 
-/* 5.1.3.1 (virtio 1.2, 2.2.1-2): segmentation needs checksums, ECN needs segmentation. */
+/* 5.1.3.1 (virtio 1.2, 2.2.1-2): no feature without those that it needs. */
 static int net_features_ok(struct virtio_dev *dev)
 {
-	struct net_device *net = of(dev);
-	const uint64_t host_tso = VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_HOST_TSO6;
-	const uint64_t guest_tso = VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6;
-	uint64_t f = dev->features;
-
-	if (((f & host_tso) && !(f & VIRTIO_NET_F_CSUM)) || ((f & guest_tso) && !(f & VIRTIO_NET_F_GUEST_CSUM)))
+	if (!virtio_net_features_sound(dev->features))
 		return -VIRTIO_EINVAL;
-	if (((f & VIRTIO_NET_F_HOST_ECN) && !(f & host_tso)) || ((f & VIRTIO_NET_F_GUEST_ECN) && !(f & guest_tso)))
-		return -VIRTIO_EINVAL;
-	net->header = virtio_net_hdr_len(f, dev->early);
+	of(dev)->header = virtio_net_hdr_len(dev->features, dev->early);
 	return 0;
 }
 

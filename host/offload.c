@@ -179,7 +179,7 @@ static void finish_headers(struct coalescer *c)
 
 void coalescer_flush(struct coalescer *c)
 {
-	struct net_offload offload = { .flags = c->checksums ? VIRTIO_NET_HDR_F_DATA_VALID : 0 };
+	struct virtio_net_offload offload = { .flags = c->checksums ? VIRTIO_NET_HDR_F_DATA_VALID : 0 };
 	size_t len = c->len;
 
 	if (!len)
@@ -199,7 +199,7 @@ void coalescer_flush(struct coalescer *c)
 
 static void pass(struct coalescer *c, const uint8_t *frame, size_t len, bool transport)
 {
-	struct net_offload offload = { .flags = c->checksums && transport ? VIRTIO_NET_HDR_F_DATA_VALID : 0 };
+	struct virtio_net_offload offload = { .flags = c->checksums && transport ? VIRTIO_NET_HDR_F_DATA_VALID : 0 };
 
 	coalescer_flush(c);
 	c->deliver(c->opaque, frame, len, &offload);

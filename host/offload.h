@@ -22,7 +22,7 @@ bool offload_checksum(uint8_t *frame, size_t len, unsigned int start, unsigned i
  */
 struct coalescer {
 	/* Filled in by the owner. @frame is valid during the call. */
-	void (*deliver)(void *opaque, const void *frame, size_t len, const struct net_offload *offload);
+	void (*deliver)(void *opaque, const void *frame, size_t len, const struct virtio_net_offload *offload);
 	void *opaque;
 	bool checksums, tcp4, tcp6;	/* what the guest takes: valid-checksum marks, large frames over IPv4, over IPv6 */
 

@@ -48,7 +48,7 @@ struct slot_list {
 
 struct frame {
 	struct frame *next;
-	struct net_offload offload;
+	struct virtio_net_offload offload;
 	size_t len;
 	unsigned char data[];
 };
@@ -242,14 +242,14 @@ static void step(void *opaque)
 
 /* --- frames to the guest --------------------------------------------------------------------------------------------- */
 
-static bool offer(struct slirp_net *net, const void *data, size_t len, const struct net_offload *offload)
+static bool offer(struct slirp_net *net, const void *data, size_t len, const struct virtio_net_offload *offload)
 {
 	struct virtio_iov frame = { (void *)data, len };
 
 	return !net->be.receiver.receive || net->be.receiver.receive(net->be.receiver.opaque, &frame, 1, offload);
 }
 
-static void keep(struct slirp_net *net, const void *data, size_t len, const struct net_offload *offload)
+static void keep(struct slirp_net *net, const void *data, size_t len, const struct virtio_net_offload *offload)
 {
 	struct frame *frame;
 
@@ -275,7 +275,7 @@ static void drop_first(struct slirp_net *net)
 	free(frame);
 }
 
-static void deliver(void *opaque, const void *data, size_t len, const struct net_offload *offload)
+static void deliver(void *opaque, const void *data, size_t len, const struct virtio_net_offload *offload)
 {
 	struct slirp_net *net = opaque;
 
@@ -381,7 +381,7 @@ static const SlirpCb callbacks = {
 
 /* --- frames from the guest ------------------------------------------------------------------------------------------- */
 
-static int slirp_send(struct net_backend *be, const struct virtio_iov *iov, unsigned int count, const struct net_offload *offload)
+static int slirp_send(struct net_backend *be, const struct virtio_iov *iov, unsigned int count, const struct virtio_net_offload *offload)
 {
 	struct slirp_net *net = to_net(be);
 	size_t len = 0;

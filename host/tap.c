@@ -53,7 +53,7 @@ static void rewatch(struct tap *tap)
 static bool deliver(struct tap *tap)
 {
 	struct virtio_iov frame = { tap->in, tap->held - HEADER_SIZE };
-	struct net_offload offload = {
+	struct virtio_net_offload offload = {
 		.flags = tap->header.flags, .gso_type = tap->header.gso_type, .hdr_len = tap->header.hdr_len,
 		.gso_size = tap->header.gso_size, .csum_start = tap->header.csum_start, .csum_offset = tap->header.csum_offset,
 	};
@@ -135,7 +135,7 @@ static int wait_for_room(struct tap *tap)
 	return -EAGAIN;
 }
 
-static int tap_send(struct net_backend *be, const struct virtio_iov *iov, unsigned int count, const struct net_offload *offload)
+static int tap_send(struct net_backend *be, const struct virtio_iov *iov, unsigned int count, const struct virtio_net_offload *offload)
 {
 	struct tap *tap = to_tap(be);
 	struct tun_header header = { 0 };

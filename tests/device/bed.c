@@ -256,7 +256,7 @@ void fake_disk_init(struct fake_disk *f)
 
 /* --- network ---------------------------------------------------------------------------------------------------------- */
 
-static int net_send(struct net_backend *be, const struct virtio_iov *iov, unsigned int count, const struct net_offload *offload)
+static int net_send(struct net_backend *be, const struct virtio_iov *iov, unsigned int count, const struct virtio_net_offload *offload)
 {
 	struct fake_net *f = (struct fake_net *)be;
 

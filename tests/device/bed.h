@@ -81,7 +81,7 @@ struct fake_net {
 	uint8_t sent[70000];
 	size_t sent_len;
 	unsigned int frames;
-	struct net_offload offload;
+	struct virtio_net_offload offload;
 	unsigned int busy;		/* answer -EAGAIN this many times */
 	unsigned int ready;		/* calls of rx_ready() */
 	bool tx_csum, rx_csum, tso4, tso6, ecn;

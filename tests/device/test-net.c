@@ -65,7 +65,7 @@ static int teardown(void **state)
 	return destroy(*state);
 }
 
-static bool deliver(struct fixture *f, const void *frame, size_t len, const struct net_offload *offload)
+static bool deliver(struct fixture *f, const void *frame, size_t len, const struct virtio_net_offload *offload)
 {
 	struct virtio_iov iov[2] = { { (void *)(uintptr_t)frame, len / 3 }, { (uint8_t *)(uintptr_t)frame + len / 3, len - len / 3 } };
 
@@ -92,7 +92,7 @@ static void address_and_link(void **state)
 
 static void sends(void **state)
 {
-	static const struct net_offload none;
+	static const struct virtio_net_offload none;
 	struct fixture *f = *state;
 	uint8_t frame[1514];
 
@@ -256,7 +256,7 @@ static void dependent_features(void **state)
 }
 
 /* Transmit a header and @len bytes; returns whether the backend got them. */
-static bool transmit(struct fixture *f, const struct net_offload *o, size_t len)
+static bool transmit(struct fixture *f, const struct virtio_net_offload *o, size_t len)
 {
 	size_t header = virtio_net_hdr_len(f->vdev->features, false);
 	uint8_t *m = bed_alloc(f->bed, header + len);
@@ -278,7 +278,7 @@ static bool transmit(struct fixture *f, const struct net_offload *o, size_t len)
 
 static void transmit_offloads(void **state)
 {
-	struct net_offload tso4 = { 1, VIRTIO_NET_GSO_TCPV4, 54, 1448, 34, 16 }, o;
+	struct virtio_net_offload tso4 = { 1, VIRTIO_NET_GSO_TCPV4, 54, 1448, 34, 16 }, o;
 	struct fixture *f = bare(true, VIRTIO_NET_F_CSUM | VIRTIO_NET_F_HOST_TSO4);
 
 	assert_true(transmit(f, &tso4, 20000));
@@ -297,11 +297,11 @@ static void transmit_offloads(void **state)
 	assert_false(transmit(f, &o, 2000));
 	o = tso4, o.flags = 0;
 	assert_false(transmit(f, &o, 2000));
-	o = (struct net_offload){ 1, 0, 0, 0, 1984, 14 };
+	o = (struct virtio_net_offload){ 1, 0, 0, 0, 1984, 14 };
 	assert_true(transmit(f, &o, 2000));
 	o.csum_start++;
 	assert_false(transmit(f, &o, 2000));
-	o = (struct net_offload){ 1, 0, 0, 0, 0xffff, 0xffff };
+	o = (struct virtio_net_offload){ 1, 0, 0, 0, 0xffff, 0xffff };
 	assert_false(transmit(f, &o, 2000));
 	/* The largest frame, and one byte more. */
 	assert_true(transmit(f, &tso4, VIRTIO_NET_MAX_FRAME));
@@ -309,7 +309,7 @@ static void transmit_offloads(void **state)
 	destroy(f);
 
 	f = bare(true, 0);
-	o = (struct net_offload){ 1, 0, 0, 0, 34, 16 };
+	o = (struct virtio_net_offload){ 1, 0, 0, 0, 34, 16 };
 	assert_false(transmit(f, &o, 100));
 	o.flags = 0;
 	assert_true(transmit(f, &o, 100));
@@ -328,7 +328,7 @@ static uint8_t *post(struct fixture *f, size_t len, unsigned long *used)
 
 static void receive_offloads(void **state)
 {
-	struct net_offload tso4 = { 1, VIRTIO_NET_GSO_TCPV4, 54, 1448, 34, 16 }, valid = { .flags = 2 };
+	struct virtio_net_offload tso4 = { 1, VIRTIO_NET_GSO_TCPV4, 54, 1448, 34, 16 }, valid = { .flags = 2 };
 	struct fixture *f = bare(true, VIRTIO_NET_F_GUEST_CSUM | VIRTIO_NET_F_GUEST_TSO4);
 	uint8_t frame[3000], *m;
 	unsigned long used;

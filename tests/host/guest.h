@@ -25,14 +25,14 @@ static uint8_t gateway_mac[6];
 
 /* What came from the network, oldest first. */
 static struct {
-	struct net_offload offload;
+	struct virtio_net_offload offload;
 	size_t len;
 	uint8_t data[65550];
 } inbox[FRAMES];
 static unsigned int in_head, in_tail;
 static bool accepting;
 
-static bool receive(void *opaque, const struct virtio_iov *iov, unsigned int count, const struct net_offload *offload)
+static bool receive(void *opaque, const struct virtio_iov *iov, unsigned int count, const struct virtio_net_offload *offload)
 {
 	assert_int_equal(count, 1);
 	assert_true(iov->len <= sizeof(inbox[0].data));
@@ -55,7 +55,7 @@ static void listen_to(struct net_backend *backend)
 	accepting = true;
 }
 
-static void send_frame_offload(const uint8_t *data, size_t len, const struct net_offload *offload)
+static void send_frame_offload(const uint8_t *data, size_t len, const struct virtio_net_offload *offload)
 {
 	/* In two pieces, as drivers do. */
 	struct virtio_iov iov[2] = { { (void *)data, 14 }, { (uint8_t *)data + 14, len - 14 } };
@@ -168,7 +168,7 @@ static struct {
 static void send_segment(unsigned int flags, const void *data, size_t len)
 {
 	static uint8_t frame[65550];
-	struct net_offload offload = {
+	struct virtio_net_offload offload = {
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .gso_type = VIRTIO_NET_GSO_TCPV4, .hdr_len = 54, .gso_size = 1000,
 		.csum_start = 34, .csum_offset = 16,
 	};
@@ -196,7 +196,7 @@ static void send_segment(unsigned int flags, const void *data, size_t len)
 static unsigned int large_frames, segment_size;
 
 /* What a card would do with a frame whose checksum was left to it. */
-static void finish_checksum(uint8_t *frame, const struct net_offload *offload, size_t len)
+static void finish_checksum(uint8_t *frame, const struct virtio_net_offload *offload, size_t len)
 {
 	if (offload->gso_type != VIRTIO_NET_GSO_NONE) {
 		assert_int_equal(offload->gso_type, VIRTIO_NET_GSO_TCPV4);
@@ -216,7 +216,7 @@ static void finish_checksum(uint8_t *frame, const struct net_offload *offload, s
 static const uint8_t *next_segment(size_t *len)
 {
 	while (in_head != in_tail) {
-		struct net_offload *offload = &inbox[in_head % FRAMES].offload;
+		struct virtio_net_offload *offload = &inbox[in_head % FRAMES].offload;
 		uint8_t *frame = inbox[in_head++ % FRAMES].data, *ip = frame + 14;
 
 		if (get16(frame + 12) != 0x0800 || ip[9] != 6)

@@ -16,11 +16,11 @@ static struct coalescer *c;
 static struct {
 	uint8_t data[70000];
 	size_t len;
-	struct net_offload offload;
+	struct virtio_net_offload offload;
 } out[FRAMES];
 static unsigned int outs;
 
-static void deliver(void *opaque, const void *frame, size_t len, const struct net_offload *offload)
+static void deliver(void *opaque, const void *frame, size_t len, const struct virtio_net_offload *offload)
 {
 	assert_true(outs < FRAMES);
 	memcpy(out[outs].data, frame, len);
@@ -118,7 +118,7 @@ static void add(bool v6, unsigned int port, uint32_t seq, unsigned int payload, 
 static void expect(unsigned int n, bool v6, uint32_t seq, unsigned int payload, unsigned int size, uint32_t last_seq)
 {
 	const uint8_t *ip = out[n].data + 14, *tcp = ip + (v6 ? 40 : 20);
-	struct net_offload *o = &out[n].offload;
+	struct virtio_net_offload *o = &out[n].offload;
 	uint8_t pseudo[40] = { 0 };
 
 	assert_true(n < outs);

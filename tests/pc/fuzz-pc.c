@@ -150,7 +150,7 @@ static void outside(void)
 	if (fuzz_u8(&in) & 1 && bed.net.be.receiver.receive) {
 		uint8_t frame[64] = {0};
 		struct virtio_iov iov = {frame, sizeof(frame)};
-		struct net_offload none = {0};
+		struct virtio_net_offload none = {0};
 
 		bed.net.be.receiver.receive(bed.net.be.receiver.opaque, &iov, 1, &none);
 	}

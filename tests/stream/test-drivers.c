@@ -288,7 +288,7 @@ static void net(void **state)
 		assert_memory_equal(fake.sent, frame, 100);
 		for (int i = 0; i < 1000 && !len; i++) {
 			struct virtio_iov piece = { frame, sizeof(frame) };
-			struct net_offload none = { 0 };
+			struct virtio_net_offload none = { 0 };
 
 			if (!i)
 				assert_true(fake.be.receiver.receive(fake.be.receiver.opaque, &piece, 1, &none));

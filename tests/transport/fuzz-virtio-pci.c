@@ -259,7 +259,7 @@ static void host_event(struct fuzz *f)
 	struct machine *m = f->machine;
 	uint8_t what = fuzz_u8(&f->in);
 	struct virtio_iov iov[2] = { { bytes, fuzz_u8(&f->in) }, { bytes + 256, fuzz_u16(&f->in) } };
-	struct net_offload offload = { fuzz_u8(&f->in), fuzz_u8(&f->in) & 0x87, 0, 0, 0, 0 };
+	struct virtio_net_offload offload = { fuzz_u8(&f->in), fuzz_u8(&f->in) & 0x87, 0, 0, 0, 0 };
 
 	switch (what & 7) {
 	case 0:

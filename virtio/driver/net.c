@@ -2,6 +2,12 @@
 /* net.c - a network driver on the five operations: see <virtio/driver-net.h>. */
 #include <virtio/driver-net.h>
 
+#define RX_PART		8192u	/* bytes of a receive buffer when large frames are merged: nine of them hold any */
+#define HOST_TSO	(VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_HOST_TSO6)
+#define GUEST_TSO	(VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6)
+
+/* --- buffers ---------------------------------------------------------------------------------------------------------- */
+
 /*
  * A header and a frame of @len bytes as pieces. Old devices without ANY_LAYOUT want the header in a piece of its own. Returns the
  * number of pieces.
@@ -18,16 +24,65 @@ static unsigned int pieces(const struct virtio_net *net, struct virtio_net_buffe
 	return 2;
 }
 
-/* Offer receive buffer @i. A ring that is full or dead just has one buffer less. */
-static void post(struct virtio_net *net, unsigned int i)
+/* Offer a receive buffer. False: the ring is full or dead. */
+static bool post(struct virtio_net *net, struct virtio_net_buffer *buffer)
 {
-	struct virtio_net_buffer *buffer = &net->rx_buffer[i];
 	struct virtio_iov sg[2];
-	unsigned int count = pieces(net, buffer, VIRTIO_NET_FRAME, sg);
+	unsigned int count = pieces(net, buffer, net->rx_memory.room, sg);
 
-	if (virtio_add_inbuf(net->rx, sg, 0, count, &buffer->used) < 0)
-		buffer->used = VIRTIO_CANCELLED;
+	if (virtio_add_inbuf(net->rx, sg, 0, count, &buffer->used) >= 0)
+		return true;
+	buffer->used = VIRTIO_CANCELLED;
+	return false;
 }
+
+/* Give @count buffers room for frames of @room bytes: that from @small on, if it will do. */
+static int place(struct virtio_net *net, struct virtio_net_buffers *memory, struct virtio_net_buffer *buffers, unsigned int count, size_t room,
+		 uint8_t *small)
+{
+	const struct virtio_platform *platform = net->vdev->platform;
+	size_t step = sizeof(net->small[0]);
+	uint8_t *data = small;
+
+	memory->room = room;
+	if (room > VIRTIO_NET_FRAME) {
+		step = (net->header + room + 15) & ~(size_t)15;
+		memory->large_size = count * step;
+		memory->large = data = platform->alloc(platform->opaque, memory->large_size, 16);
+	}
+	if (!data)
+		return -VIRTIO_ENOMEM;
+	for (unsigned int i = 0; i < count; i++)
+		buffers[i] = (struct virtio_net_buffer){ .data = data + i * step };
+	return 0;
+}
+
+static void release(struct virtio_net *net, struct virtio_net_buffers *memory)
+{
+	const struct virtio_platform *platform = net->vdev->platform;
+
+	if (memory->large && platform->free)
+		platform->free(platform->opaque, memory->large, memory->large_size);
+	memory->large = NULL;
+}
+
+/* 5.1.6.3.1: buffers that a frame of the largest size fits into, one or several. */
+static size_t rx_room(const struct virtio_net *net)
+{
+	if (!(net->vdev->features & GUEST_TSO))
+		return VIRTIO_NET_FRAME;
+	return virtio_device_has(net->vdev, VIRTIO_NET_F_MRG_RXBUF) ? RX_PART - net->header : VIRTIO_NET_MAX_FRAME;
+}
+
+static int place_all(struct virtio_net *net)
+{
+	size_t tx_room = net->vdev->features & HOST_TSO ? VIRTIO_NET_MAX_FRAME : VIRTIO_NET_FRAME;
+	int ret = place(net, &net->rx_memory, net->rx_buffer, VIRTIO_NET_RX_BUFFERS, rx_room(net), net->small[0]);
+
+	return ret ? ret : place(net, &net->tx_memory, net->tx_buffer, VIRTIO_NET_TX_BUFFERS, tx_room, net->small[VIRTIO_NET_RX_BUFFERS]);
+}
+
+/* --- the device ------------------------------------------------------------------------------------------------------- */
 
 static void on_input(struct virtio_queue *vq)
 {
@@ -53,153 +108,41 @@ static int set_up(struct virtio_net *net, struct virtio_device *vdev)
 	return ret;
 }
 
+/* 5.1.3.1: what goes with what is wanted. */
+static uint64_t wanted(const struct virtio_net *net)
+{
+	uint64_t wanted = net->wanted & VIRTIO_NET_DRIVER_WANTED;
+
+	if (wanted & HOST_TSO)
+		wanted |= VIRTIO_NET_F_CSUM;
+	if (wanted & GUEST_TSO)
+		wanted |= VIRTIO_NET_F_GUEST_CSUM;
+	return wanted | VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS;
+}
+
 int virtio_net_probe(struct virtio_net *net, struct virtio_device *vdev)
 {
-	int ret;
-
-	if (!net)
-		return -VIRTIO_EINVAL;
-	ret = virtio_device_setup(vdev, VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | (net->wanted & VIRTIO_NET_DRIVER_WANTED));
+	int ret = net ? virtio_device_setup(vdev, wanted(net)) : -VIRTIO_EINVAL;
 
 	if (ret < 0)
 		return ret;
 	net->vdev = vdev;
-	ret = set_up(net, vdev);
+	net->rx_next = net->rx_count = 0;
+	ret = virtio_net_features_sound(vdev->features) ? set_up(net, vdev) : -VIRTIO_EOPNOTSUPP;
+	if (!ret)
+		ret = place_all(net);
 	if (ret < 0) {
 		virtio_device_fail(vdev);
+		release(net, &net->rx_memory);
 		return ret;
 	}
 	/* Sent buffers are collected when the next frame is sent. */
 	net->tx->ops->interrupts(net->tx, false);
-	for (unsigned int i = 0; i < VIRTIO_NET_RX_BUFFERS; i++)
-		post(net, i);
+	while (net->rx_count < VIRTIO_NET_RX_BUFFERS && post(net, &net->rx_buffer[net->rx_count]))
+		net->rx_count++;
 	virtio_device_ready(vdev);
 	virtio_sync(net->rx);
 	return 0;
-}
-
-static struct virtio_net_buffer *free_tx_buffer(struct virtio_net *net)
-{
-	for (unsigned int i = 0; i < VIRTIO_NET_TX_BUFFERS; i++)
-		if (virtio_is_done(&net->tx_buffer[i].used))
-			return &net->tx_buffer[i];
-	return NULL;
-}
-
-static int send(struct virtio_net *net, const void *frame, size_t len, const struct virtio_net_checksum *checksum)
-{
-	struct virtio_net_buffer *buffer;
-	struct virtio_iov sg[2];
-	bool big;
-	long ret;
-
-	if (!net || !frame || !len || len > VIRTIO_NET_FRAME)
-		return -VIRTIO_EINVAL;
-	virtio_harvest(net->tx);
-	buffer = free_tx_buffer(net);
-	if (!buffer)
-		return -VIRTIO_EAGAIN;
-	virtio_zero(buffer->data, net->header);
-	big = net->vdev->big_endian;
-	if (checksum && checksum->needed) {
-		buffer->data[VIRTIO_NET_HDR_FLAGS] = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-		virtio_put16(big, buffer->data + VIRTIO_NET_HDR_CSUM_START, checksum->start);
-		virtio_put16(big, buffer->data + VIRTIO_NET_HDR_CSUM_OFFSET, checksum->offset);
-	}
-	virtio_copy(buffer->data + net->header, frame, len);
-	ret = virtio_add_outbuf(net->tx, sg, pieces(net, buffer, len, sg), &buffer->used);
-	if (ret < 0)
-		return ret == -VIRTIO_ENOSPC ? -VIRTIO_EAGAIN : (int)ret;
-	virtio_sync(net->tx);
-	return 0;
-}
-
-int virtio_net_send(struct virtio_net *net, const void *frame, size_t len)
-{
-	return send(net, frame, len, NULL);
-}
-
-int virtio_net_send_offload(struct virtio_net *net, const void *frame, size_t len, const struct virtio_net_checksum *checksum)
-{
-	/* 5.1.6.2.1: NEEDS_CSUM only after VIRTIO_NET_F_CSUM, and within the frame. */
-	if (!net)
-		return -VIRTIO_EINVAL;
-	if (checksum && checksum->needed && !virtio_device_has(net->vdev, VIRTIO_NET_F_CSUM))
-		return -VIRTIO_EOPNOTSUPP;
-	if (checksum && checksum->needed && (size_t)checksum->start + checksum->offset + 2 > len)
-		return -VIRTIO_EINVAL;
-	return send(net, frame, len, checksum);
-}
-
-static struct virtio_net_buffer *rx_buffer(struct virtio_net *net, unsigned int i)
-{
-	return &net->rx_buffer[(net->rx_next + i) % VIRTIO_NET_RX_BUFFERS];
-}
-
-static bool has_come(const struct virtio_net_buffer *buffer)
-{
-	return virtio_is_done(&buffer->used) && buffer->used != VIRTIO_CANCELLED;
-}
-
-/* How many buffers the next frame fills, if all have come. A number that cannot be is taken for one. */
-static unsigned int next_frame(struct virtio_net *net)
-{
-	unsigned int count = 1;
-
-	if (!has_come(rx_buffer(net, 0)))
-		return 0;
-	if (virtio_device_has(net->vdev, VIRTIO_NET_F_MRG_RXBUF))
-		count = virtio_get16(net->vdev->big_endian, rx_buffer(net, 0)->data + VIRTIO_NET_HDR_NUM_BUFFERS);
-	if (!count || count > VIRTIO_NET_RX_BUFFERS)
-		count = 1;
-	for (unsigned int i = 1; i < count; i++)
-		if (!has_come(rx_buffer(net, i)))
-			return 0;
-	return count;
-}
-
-static void read_checksum(const struct virtio_net *net, const uint8_t *header, struct virtio_net_checksum *checksum)
-{
-	bool big = net->vdev->big_endian;
-
-	*checksum = (struct virtio_net_checksum){ .needed = false };
-	if (!virtio_device_has(net->vdev, VIRTIO_NET_F_GUEST_CSUM))
-		return;
-	checksum->needed = header[VIRTIO_NET_HDR_FLAGS] & VIRTIO_NET_HDR_F_NEEDS_CSUM;
-	checksum->valid = header[VIRTIO_NET_HDR_FLAGS] & VIRTIO_NET_HDR_F_DATA_VALID;
-	checksum->start = virtio_get16(big, header + VIRTIO_NET_HDR_CSUM_START);
-	checksum->offset = virtio_get16(big, header + VIRTIO_NET_HDR_CSUM_OFFSET);
-}
-
-size_t virtio_net_receive_offload(struct virtio_net *net, void *frame, size_t size, struct virtio_net_checksum *checksum)
-{
-	unsigned int count;
-	size_t copied = 0;
-
-	virtio_harvest(net->rx);
-	count = next_frame(net);
-	if (count && checksum)
-		read_checksum(net, rx_buffer(net, 0)->data, checksum);
-	for (unsigned int i = 0; i < count; i++) {
-		struct virtio_net_buffer *buffer = rx_buffer(net, 0);
-		unsigned int header = i ? 0 : net->header;	/* in the first one only */
-		size_t len = buffer->used > header ? buffer->used - header : 0;
-
-		if (len > size - copied)
-			len = size - copied;
-		virtio_copy((uint8_t *)frame + copied, buffer->data + header, len);
-		copied += len;
-		post(net, net->rx_next);
-		net->rx_next = (net->rx_next + 1) % VIRTIO_NET_RX_BUFFERS;
-	}
-	if (count)
-		virtio_sync(net->rx);
-	return copied;
-}
-
-size_t virtio_net_receive(struct virtio_net *net, void *frame, size_t size)
-{
-	return virtio_net_receive_offload(net, frame, size, NULL);
 }
 
 bool virtio_net_link(struct virtio_net *net)
@@ -214,4 +157,182 @@ bool virtio_net_link(struct virtio_net *net)
 void virtio_net_remove(struct virtio_net *net)
 {
 	virtio_device_remove(net->vdev);
+	release(net, &net->rx_memory);
+	release(net, &net->tx_memory);
+}
+
+/* --- sending ---------------------------------------------------------------------------------------------------------- */
+
+static struct virtio_net_buffer *free_tx_buffer(struct virtio_net *net)
+{
+	for (unsigned int i = 0; i < VIRTIO_NET_TX_BUFFERS; i++)
+		if (virtio_is_done(&net->tx_buffer[i].used))
+			return &net->tx_buffer[i];
+	return NULL;
+}
+
+/* 5.1.6.2.1: what a driver may ask for. */
+static int check_offload(const struct virtio_net *net, const struct virtio_net_offload *offload, size_t len)
+{
+	uint64_t features = net->vdev->features;
+
+	if (offload->flags & ~VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		return -VIRTIO_EINVAL;
+	if ((offload->flags && !(features & VIRTIO_NET_F_CSUM)) || !virtio_net_gso_allowed(features, false, offload->gso_type))
+		return -VIRTIO_EOPNOTSUPP;
+	return virtio_net_offload_allowed(features, false, offload, len) ? 0 : -VIRTIO_EINVAL;
+}
+
+static int send(struct virtio_net *net, const void *frame, size_t len, const struct virtio_net_offload *offload)
+{
+	struct virtio_net_buffer *buffer;
+	struct virtio_iov sg[2];
+	long ret;
+
+	virtio_harvest(net->tx);
+	buffer = free_tx_buffer(net);
+	if (!buffer)
+		return -VIRTIO_EAGAIN;
+	virtio_zero(buffer->data, net->header);
+	if (offload)
+		virtio_net_offload_write(net->vdev->big_endian, buffer->data, offload);
+	virtio_copy(buffer->data + net->header, frame, len);
+	ret = virtio_add_outbuf(net->tx, sg, pieces(net, buffer, len, sg), &buffer->used);
+	if (ret < 0)
+		return ret == -VIRTIO_ENOSPC ? -VIRTIO_EAGAIN : (int)ret;
+	virtio_sync(net->tx);
+	return 0;
+}
+
+int virtio_net_send_offload(struct virtio_net *net, const void *frame, size_t len, const struct virtio_net_offload *offload)
+{
+	bool cut = offload && offload->gso_type != VIRTIO_NET_GSO_NONE;
+	bool plain = !offload || (!offload->flags && !cut);
+	int ret;
+
+	if (!net || !frame || !len || len > (cut ? VIRTIO_NET_MAX_FRAME : VIRTIO_NET_FRAME))
+		return -VIRTIO_EINVAL;
+	ret = plain ? 0 : check_offload(net, offload, len);
+	return ret ? ret : send(net, frame, len, plain ? NULL : offload);
+}
+
+int virtio_net_send(struct virtio_net *net, const void *frame, size_t len)
+{
+	return virtio_net_send_offload(net, frame, len, NULL);
+}
+
+/* --- receiving -------------------------------------------------------------------------------------------------------- */
+
+/* What lies in the buffers that were filled next. */
+struct received {
+	unsigned int buffers;		/* how many the frame fills */
+	bool lie;			/* not what a device may say */
+	struct virtio_net_offload offload;
+	size_t len;			/* of the frame */
+};
+
+static struct virtio_net_buffer *rx_buffer(struct virtio_net *net, unsigned int i)
+{
+	return &net->rx_buffer[(net->rx_next + i) % net->rx_count];
+}
+
+static bool has_come(const struct virtio_net_buffer *buffer)
+{
+	return virtio_is_done(&buffer->used) && buffer->used != VIRTIO_CANCELLED;
+}
+
+/* 5.1.6.4.1: only what was negotiated, about bytes that are there. Without GUEST_CSUM nobody has asked what is in the flags. */
+static bool offload_ok(const struct virtio_net *net, struct received *r)
+{
+	r->offload.flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID;
+	if (!virtio_device_has(net->vdev, VIRTIO_NET_F_GUEST_CSUM))
+		r->offload.flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	return virtio_net_offload_allowed(net->vdev->features, true, &r->offload, r->len);
+}
+
+/*
+ * Look at the next frame, of whose header a copy is made, since the device may go on writing there. False: it has not come, or not
+ * the whole of it. What cannot be a frame is taken for one buffer.
+ */
+static bool look(struct virtio_net *net, struct received *r)
+{
+	struct virtio_net_buffer *first = rx_buffer(net, 0);
+	uint8_t header[VIRTIO_NET_HDR_LONG] = { 0 };
+	size_t full = net->header + net->rx_memory.room;
+
+	*r = (struct received){ .buffers = 1 };
+	if (!has_come(first))
+		return false;
+	virtio_copy(header, first->data, net->header);
+	r->offload = virtio_net_offload_read(net->vdev->big_endian, header);
+	if (virtio_device_has(net->vdev, VIRTIO_NET_F_MRG_RXBUF))
+		r->buffers = virtio_get16(net->vdev->big_endian, header + VIRTIO_NET_HDR_NUM_BUFFERS);
+	/* 5.1.6.4.1: as many buffers as there are, at least one; and the header is whole, with something behind it. */
+	if (first->used <= net->header || !r->buffers || r->buffers > net->rx_count) {
+		r->buffers = 1;
+		r->lie = true;
+		return true;
+	}
+	for (unsigned int i = 0; i < r->buffers; i++) {
+		if (!has_come(rx_buffer(net, i)))
+			return false;
+		/* 5.1.6.4.1: all but the last are used to their full length. */
+		r->lie |= i + 1 < r->buffers && rx_buffer(net, i)->used != full;
+		r->len += rx_buffer(net, i)->used;
+	}
+	r->len -= net->header;
+	r->lie |= !offload_ok(net, r);
+	return true;
+}
+
+/* Copy a frame out of its buffers. */
+static size_t join(struct virtio_net *net, const struct received *r, uint8_t *frame, size_t size)
+{
+	size_t copied = 0;
+
+	for (unsigned int i = 0; i < r->buffers; i++) {
+		struct virtio_net_buffer *buffer = rx_buffer(net, i);
+		unsigned int header = i ? 0 : net->header;	/* in the first one only */
+		size_t len = buffer->used - header;
+
+		if (len > size - copied)
+			len = size - copied;
+		virtio_copy(frame + copied, buffer->data + header, len);
+		copied += len;
+	}
+	return copied;
+}
+
+static void recycle(struct virtio_net *net, unsigned int count)
+{
+	while (count--) {
+		post(net, rx_buffer(net, 0));
+		net->rx_next = (net->rx_next + 1) % net->rx_count;
+	}
+}
+
+size_t virtio_net_receive_offload(struct virtio_net *net, void *frame, size_t size, struct virtio_net_offload *offload)
+{
+	size_t copied = 0;
+	struct received r;
+
+	if (!net || !net->rx_count || !frame || !size)
+		return 0;
+	virtio_harvest(net->rx);
+	while (!copied && look(net, &r)) {
+		if (r.lie)
+			net->dropped++;
+		else
+			copied = join(net, &r, frame, size);
+		recycle(net, r.buffers);
+	}
+	if (copied && offload)
+		*offload = r.offload;
+	virtio_sync(net->rx);
+	return copied;
+}
+
+size_t virtio_net_receive(struct virtio_net *net, void *frame, size_t size)
+{
+	return virtio_net_receive_offload(net, frame, size, NULL);
 }
