@@ -11,16 +11,16 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-/* The processor of this thread; NULL while it sleeps, and once it is gone, when a late signal may still come. */
-static __thread struct cpu *volatile current;
+/* The timer of this thread; NULL once it is gone, when a late signal may still come. */
+static __thread struct kick_timer *volatile current;
 
 static void on_timer(int signo)
 {
-	struct cpu *cpu = current;
+	struct kick_timer *timer = current;
 	int saved = errno;
 
-	if (cpu)
-		cpu_kick(cpu);
+	if (timer && !timer->muted)
+		cpu_kick(timer->cpu);
 	errno = saved;
 }
 
@@ -35,16 +35,12 @@ int kick_timer_create(struct kick_timer *timer, struct cpu *cpu, struct error *e
 	if (sigaction(SIGALRM, &action, NULL) || timer_create(CLOCK_MONOTONIC, &event, &timer->id))
 		return error_errno(error, errno, "cannot create a timer");
 	timer->made = true;
-	timer->cpu = current = cpu;
+	timer->cpu = cpu;
+	current = timer;
 	sigemptyset(&set);
 	sigaddset(&set, SIGALRM);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	return 0;
-}
-
-void kick_timer_mute(struct kick_timer *timer, bool mute)
-{
-	current = mute ? NULL : timer->cpu;
 }
 
 void kick_timer_destroy(struct kick_timer *timer)

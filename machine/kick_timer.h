@@ -16,6 +16,7 @@
 struct kick_timer {
 	timer_t id;
 	struct cpu *cpu;
+	volatile bool muted;
 	bool made;
 };
 
@@ -34,7 +35,10 @@ static inline void kick_timer_set(struct kick_timer *timer, uint64_t when)
  * kick_timer_mute - on the timer's thread: let it fire without a kick, or with one again. For a thread that sleeps with a deadline of
  * its own: the signal interrupts its system call, and a kick would be a second signal. Afterwards look at the clock.
  */
-void kick_timer_mute(struct kick_timer *timer, bool mute);
+static inline void kick_timer_mute(struct kick_timer *timer, bool mute)
+{
+	timer->muted = mute;
+}
 
 void kick_timer_destroy(struct kick_timer *timer);
 
