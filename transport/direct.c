@@ -2,6 +2,8 @@
 /* direct.c - a device and its driver, joined by calls: see direct.h. */
 #include <transport/direct.h>
 
+#include "transport/device-internal.h"
+
 /* --- the device's side ---------------------------------------------------------------------------------------------- */
 
 static void direct_interrupt(struct virtio_dev *dev, unsigned int queue)
@@ -123,7 +125,7 @@ static const struct virtio_bus direct_bus = {
 int virtio_direct_init(struct virtio_direct *direct, struct virtio_dev *dev, const struct virtio_platform *platform,
 		       bool big_endian)
 {
-	if (!direct || !dev || !platform || !platform->mem || dev->num_queues > VIRTIO_DRIVER_QUEUES)
+	if (!direct || !transport_device_valid(dev) || !transport_platform_valid(platform) || dev->num_queues > VIRTIO_DRIVER_QUEUES)
 		return -VIRTIO_EINVAL;
 	*direct = (struct virtio_direct){
 		.vdev = { .id = dev->id, .bus = &direct_bus, .platform = platform, .legacy_big_endian = big_endian },
@@ -139,15 +141,17 @@ int virtio_direct_init(struct virtio_direct *direct, struct virtio_dev *dev, con
 
 bool virtio_direct_deliver(struct virtio_direct *direct, bool *config)
 {
-	uint32_t pending = direct->pending;
-	bool any = pending || direct->config;
+	uint32_t pending = direct ? direct->pending : 0;
+	bool changed = direct && direct->config;
 
 	if (config)
-		*config = direct->config;
+		*config = changed;
+	if (!pending && !changed)
+		return false;
 	direct->pending = 0;
 	direct->config = false;
 	for (unsigned int i = 0; i < VIRTIO_DRIVER_QUEUES; i++)
 		if ((pending >> i & 1) && direct->vdev.queues[i])
 			virtio_queue_interrupt(direct->vdev.queues[i]);
-	return any;
+	return true;
 }

@@ -29,14 +29,14 @@ struct virtio_direct {
 
 /*
  * @platform: gives memory for rings, and is the device's memory too; it outlives both. @big_endian: the byte order unless
- * VERSION_1 is negotiated. 0, or -VIRTIO_EINVAL: null, or a device of more queues than our drivers use. Owns nothing, and must
- * not move.
+ * VERSION_1 is negotiated. 0, or -VIRTIO_EINVAL: null, no memory, or a device that cannot be: a queue whose size is no power of two,
+ * more queues than our drivers use, a configuration of more than VIRTIO_CONFIG_MAX bytes. Owns nothing, and must not move.
  */
 int virtio_direct_init(struct virtio_direct *direct, struct virtio_dev *dev, const struct virtio_platform *platform,
 		       bool big_endian);
 
 /*
- * Deliver what is pending: queues harvest. True: there was something. *@config (unless NULL) becomes whether the configuration
+ * Deliver what is pending: queues harvest. True: there was something; with @direct null there is nothing. *@config (unless NULL) becomes whether the configuration
  * or the status changed.
  */
 bool virtio_direct_deliver(struct virtio_direct *direct, bool *config);

@@ -35,23 +35,38 @@ static void *reuse(struct virtio_fake *fake, size_t size, size_t align)
 
 void *virtio_fake_alloc(struct virtio_fake *fake, size_t size, size_t align)
 {
-	size_t at = (fake->next + align - 1) & ~(align - 1);
-	void *piece = reuse(fake, size, align);
+	size_t at;
+	void *piece;
 
+	if (!fake || !align || (align & (align - 1)))
+		return NULL;
+	piece = reuse(fake, size, align);
 	if (piece)
 		return piece;
+	at = (fake->next + align - 1) & ~(align - 1);
 	if (at > fake->top || size > fake->top - at)
 		return NULL;
 	fake->next = at + size;
 	return fake->memory + at;
 }
 
+/* Does [@ptr, @ptr + @size) lie in what was given out? */
+static bool given(const struct virtio_fake *fake, const void *ptr, size_t size)
+{
+	uintptr_t at = (uintptr_t)ptr - (uintptr_t)fake->memory;
+
+	return (uintptr_t)ptr >= (uintptr_t)fake->memory && at <= fake->next && size <= fake->next - at;
+}
+
 void virtio_fake_free(struct virtio_fake *fake, void *ptr, size_t size)
 {
 	struct fake_free *piece = ptr;
 
-	if (!ptr || size < sizeof(*piece) || (uintptr_t)ptr % _Alignof(struct fake_free))
+	if (!fake || !given(fake, ptr, size) || size < sizeof(*piece) || (uintptr_t)ptr % _Alignof(struct fake_free))
 		return;
+	for (const struct fake_free *other = fake->freed; other; other = other->next)
+		if (other == piece)
+			return;
 	*piece = (struct fake_free){ fake->freed, size };
 	fake->freed = piece;
 }
@@ -196,6 +211,9 @@ int virtio_fake_add(struct virtio_fake *fake, struct virtio_dev *dev)
 
 	if (!fake || !dev)
 		return -VIRTIO_EINVAL;
+	for (unsigned int i = 0; i < fake->count; i++)
+		if (fake->dev[i] == dev)
+			return -VIRTIO_EINVAL;
 	if (fake->booted)
 		return -VIRTIO_EBUSY;
 	if (fake->count == VIRTIO_FAKE_DEVICES)
@@ -237,22 +255,24 @@ unsigned int virtio_fake_deliver(struct virtio_fake *fake)
 {
 	unsigned int rounds = 0;
 
-	while (fake->booted && fake->bus->deliver(fake))
+	while (fake && fake->booted && fake->bus->deliver(fake))
 		rounds++;
 	return rounds;
 }
 
 const struct virtio_mem *virtio_fake_mem(const struct virtio_fake *fake)
 {
-	return &fake->mem;
+	return fake ? &fake->mem : NULL;
 }
 
 const char *virtio_fake_broken(struct virtio_fake *fake, const struct virtio_dev **dev)
 {
-	const char *reason = fake->complaint;
+	const char *reason = fake ? fake->complaint : NULL;
 
 	if (dev)
-		*dev = fake->complained;
+		*dev = fake ? fake->complained : NULL;
+	if (!reason)
+		return NULL;
 	fake->complaint = NULL;
 	fake->complained = NULL;
 	return reason;

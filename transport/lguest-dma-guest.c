@@ -6,6 +6,7 @@
 #include <virtio/block.h>
 #include <virtio/net.h>
 
+#include "transport/device-internal.h"
 #include "transport/lguest-dma-guest-internal.h"
 
 static uint64_t dma_get_features(struct virtio_device *vdev)
@@ -175,6 +176,8 @@ int lguest_dma_guest_init(struct lguest_dma_guest *bus, const struct virtio_plat
 			  uint32_t (*call_host)(void *opaque, uint32_t number, uint32_t key, uint32_t at, uint32_t count_irq),
 			  void *opaque)
 {
+	if (!bus || !transport_platform_valid(platform) || !call_host || address % LGUEST_PAGE_SIZE)
+		return -VIRTIO_EINVAL;
 	virtio_zero(bus, sizeof(*bus));
 	bus->platform = platform;
 	bus->page = virtio_mem_at(platform->mem, address, LGUEST_PAGE_SIZE);
@@ -194,6 +197,8 @@ static uint32_t id_of(unsigned int type)
 
 bool lguest_dma_guest_next(struct lguest_dma_guest *bus, struct lguest_dma_device *device)
 {
+	if (!bus || !bus->page || !device)
+		return false;
 	/* An empty slot does not end the list. */
 	while (bus->next < DMA_SLOTS) {
 		unsigned int i = bus->next++;
@@ -221,5 +226,5 @@ bool lguest_dma_guest_next(struct lguest_dma_guest *bus, struct lguest_dma_devic
 
 bool lguest_dma_guest_interrupt(struct lguest_dma_guest *bus, unsigned int irq)
 {
-	return irq && irq <= DMA_SLOTS && bus->device[irq - 1] && virtio_device_interrupt(&bus->device[irq - 1]->vdev);
+	return bus && irq && irq <= DMA_SLOTS && bus->device[irq - 1] && virtio_device_interrupt(&bus->device[irq - 1]->vdev);
 }

@@ -68,17 +68,18 @@ struct lguest_dma_device {
 
 /*
  * Look at the page at guest-physical @address. @platform->mem must cover it and the devices' pages; its alloc gives memory
- * below 4 GiB. @guest_id: lguest_data.guestid, from which a network card's address is made. 0, or -VIRTIO_EFAULT.
+ * below 4 GiB. @guest_id: lguest_data.guestid, from which a network card's address is made. 0; -VIRTIO_EINVAL: null, or @address is
+ * no multiple of 4096; -VIRTIO_EFAULT: it is not in memory.
  */
 int lguest_dma_guest_init(struct lguest_dma_guest *bus, const struct virtio_platform *platform, uint64_t address,
 			  uint16_t guest_id,
 			  uint32_t (*call)(void *opaque, uint32_t number, uint32_t key, uint32_t address, uint32_t count_irq),
 			  void *opaque);
 
-/* The next device into @device; false: there is no more. */
+/* The next device into @device; false: there is no more, or a pointer is null. */
 bool lguest_dma_guest_next(struct lguest_dma_guest *bus, struct lguest_dma_device *device);
 
-/* Interrupt @irq came. True: a queue had something. */
+/* Interrupt @irq came. True: a queue had something. Numbers that are none, and null: false. */
 bool lguest_dma_guest_interrupt(struct lguest_dma_guest *bus, unsigned int irq);
 
 #endif

@@ -6,6 +6,7 @@
  * direct.h, and what is left to do is to turn the guest's requests into calls of that driver (lguest-dma-devices.c), and its
  * scatter lists into pieces of memory (lguest-dma-memory.c).
  */
+#include "transport/device-internal.h"
 #include "transport/lguest-dma-host-internal.h"
 
 /* --- calls ---------------------------------------------------------------------------------------------------------- */
@@ -27,6 +28,8 @@ int lguest_dma_bind(struct lguest_dma_bus *bus, uint32_t key, uint32_t array, ui
 {
 	uint32_t count = count_irq >> 8, irq = count_irq & 0xff;
 
+	if (!bus)
+		return -VIRTIO_EINVAL;
 	if (key & 3 || !virtio_mem_at(bus->guest, key, 4))
 		return -VIRTIO_EFAULT;
 	if (!irq)
@@ -47,7 +50,7 @@ int lguest_dma_bind(struct lguest_dma_bus *bus, uint32_t key, uint32_t array, ui
 int lguest_dma_send(struct lguest_dma_bus *bus, uint32_t key, uint32_t at)
 {
 	struct dma_list list;
-	int ret = lguest_dma_get_list(bus, at, &list);
+	int ret = bus ? lguest_dma_get_list(bus, at, &list) : -VIRTIO_EINVAL;
 
 	if (ret < 0)
 		return ret;
@@ -65,7 +68,7 @@ int lguest_dma_send(struct lguest_dma_bus *bus, uint32_t key, uint32_t at)
 
 void lguest_dma_poll(struct lguest_dma_bus *bus)
 {
-	for (unsigned int i = 0; i < bus->space.count; i++)
+	for (unsigned int i = 0; bus && i < bus->space.count; i++)
 		if (bus->slot[i].up)
 			lguest_dma_received(&bus->slot[i]);
 }
@@ -160,52 +163,58 @@ static void describe(struct lguest_dma_bus *bus, unsigned int index)
 			     slot->block->capacity > UINT32_MAX ? UINT32_MAX : (uint32_t)slot->block->capacity);
 }
 
-static const char *why_not(struct lguest_dma_bus *bus, const struct virtio_dev *dev)
+/* Why @dev cannot be had, and the error into *@ret; NULL: it can. */
+static const char *why_not(struct lguest_dma_bus *bus, const struct virtio_dev *dev, int *ret)
 {
+	*ret = -VIRTIO_EINVAL;
+	if (!bus || !transport_device_valid(dev))
+		return "there is no device";
 	if (dev->id != VIRTIO_ID_CONSOLE && dev->id != VIRTIO_ID_NET && dev->id != VIRTIO_ID_BLOCK)
 		return "a guest of Linux 2.6.23 knows consoles, disks and network cards only";
 	if (dev->id == VIRTIO_ID_CONSOLE && lguest_dma_console(bus))
 		return "a guest of Linux 2.6.23 knows one console only";
+	*ret = -VIRTIO_ENOSPC;
+	if (bus->space.count == DMA_SLOTS)
+		return "a guest of Linux 2.6.23 takes at most 16 devices; leave some out";
+	if (dev->id != VIRTIO_ID_CONSOLE && bus->space.next + LGUEST_PAGE_SIZE > bus->space.limit)
+		return "no memory is left above the guest's RAM for the device's page";
 	return NULL;
 }
 
 int lguest_dma_add(struct lguest_dma_bus *bus, struct virtio_dev *dev, const char **reason)
 {
-	const char *why = dev ? why_not(bus, dev) : "there is no device";
-	struct lguest_dma_slot *slot = &bus->slot[bus->space.count];
-	bool page = dev && dev->id != VIRTIO_ID_CONSOLE;
-	int ret = why ? -VIRTIO_EINVAL : 0;
+	int ret;
+	const char *why = why_not(bus, dev, &ret);
 
-	if (!why && bus->space.count == DMA_SLOTS) {
-		why = "a guest of Linux 2.6.23 takes at most 16 devices; leave some out";
-		ret = -VIRTIO_ENOSPC;
-	} else if (!why && page && bus->space.next + LGUEST_PAGE_SIZE > bus->space.limit) {
-		why = "no memory is left above the guest's RAM for the device's page";
-		ret = -VIRTIO_ENOSPC;
-	}
 	if (!why) {
+		struct lguest_dma_slot *slot = &bus->slot[bus->space.count];
+		bool page = dev->id != VIRTIO_ID_CONSOLE;
+
 		*slot = (struct lguest_dma_slot){ .bus = bus, .dev = dev, .page = page ? (uint32_t)bus->space.next : 0 };
 		ret = set_up(slot);
-		why = ret < 0 ? "our own driver does not get along with the device, or the memory for it is used up" : NULL;
+		if (ret < 0) {
+			why = "our own driver does not get along with the device, or the memory for it is used up";
+		} else {
+			bus->space.next += page ? LGUEST_PAGE_SIZE : 0;
+			describe(bus, bus->space.count++);
+		}
 	}
 	if (reason)
 		*reason = why;
-	if (ret < 0)
-		return ret;
-	bus->space.next += page ? LGUEST_PAGE_SIZE : 0;
-	describe(bus, bus->space.count++);
-	return 0;
+	return ret;
 }
 
 uint64_t lguest_dma_end(const struct lguest_dma_bus *bus)
 {
-	return bus->space.next;
+	return bus ? bus->space.next : 0;
 }
 
 int lguest_dma_restart(struct lguest_dma_bus *bus)
 {
 	int ret = 0;
 
+	if (!bus)
+		return -VIRTIO_EINVAL;
 	bus->bindings = 0;
 	page_space_clear(&bus->space);
 	for (unsigned int i = 0; i < bus->space.count; i++) {

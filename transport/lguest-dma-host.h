@@ -70,31 +70,32 @@ struct lguest_dma_bus {
 
 /*
  * Make an empty bus. @mem covers [0, @limit) of guest memory, @top is the end of RAM; @private: @size bytes for ourselves,
- * aligned to 4096. All must outlive the bus. 0, -VIRTIO_EINVAL, -VIRTIO_EFAULT.
+ * aligned to 4096. All must outlive the bus. 0; -VIRTIO_EINVAL: null, a misaligned @private or @top, @top not below @limit, @limit beyond
+ * 4 GiB; -VIRTIO_EFAULT: @mem is too small.
  */
 int lguest_dma_init(struct lguest_dma_bus *bus, const struct virtio_mem *mem, uint64_t top, uint64_t limit, void *private,
 		    size_t size, const struct lguest_dma_ops *ops, void *opaque);
 
 /*
- * Describe @dev to the guest, and take it over. On failure *@reason (unless NULL) is a sentence: -VIRTIO_EINVAL: not a console,
- * disk or network card, or a second console; -VIRTIO_ENOSPC: slots, pages or private memory are used up. Errors of the device's
+ * Describe @dev to the guest, and take it over. On failure *@reason (unless NULL) is a sentence: -VIRTIO_EINVAL: null, not a console,
+ * disk or network card, a second console, a queue of impossible size; -VIRTIO_ENOSPC: slots, pages or private memory are used up. Errors of the device's
  * driver. The bus does not own the device.
  */
 int lguest_dma_add(struct lguest_dma_bus *bus, struct virtio_dev *dev, const char **reason);
 
-/* First address above all devices' pages: what a guest may touch ends here. */
+/* First address above all devices' pages: what a guest may touch ends here. 0: @bus is null. */
 uint64_t lguest_dma_end(const struct lguest_dma_bus *bus);
 
-/* BIND_DMA. What the guest is told: 1 or 0; or -VIRTIO_EFAULT: an address that is none, for which guests are killed. */
+/* BIND_DMA. What the guest is told: 1 or 0; or -VIRTIO_EFAULT: an address that is none, for which guests are killed; or -VIRTIO_EINVAL: null. */
 int lguest_dma_bind(struct lguest_dma_bus *bus, uint32_t key, uint32_t array, uint32_t count_irq);
 
-/* SEND_DMA. 0, or -VIRTIO_EFAULT as above. */
+/* SEND_DMA. 0, or errors as above. */
 int lguest_dma_send(struct lguest_dma_bus *bus, uint32_t key, uint32_t list);
 
 /* Hand over what devices have for the guest. Input for which it has no room now stays, and goes with a later call. */
 void lguest_dma_poll(struct lguest_dma_bus *bus);
 
-/* The guest restarts: forget its bindings, reset the devices, write the page anew. 0, or an error as from lguest_dma_add(). */
+/* The guest restarts: forget its bindings, reset the devices, write the page anew. 0, or errors as of lguest_dma_add(). */
 int lguest_dma_restart(struct lguest_dma_bus *bus);
 
 #endif

@@ -4,6 +4,8 @@
 #include <transport/page-bus.h>
 #include <virtio/vring-driver.h>
 
+#include "transport/device-internal.h"
+
 static struct lguest_device *of(struct virtio_device *vdev)
 {
 	return (struct lguest_device *)(void *)vdev;
@@ -112,6 +114,8 @@ static const struct virtio_bus lguest_bus_ops = {
 int lguest_bus_init(struct lguest_bus *bus, const struct virtio_platform *platform, uint64_t address,
 		    void (*notify)(void *opaque, uint64_t address), void *opaque)
 {
+	if (!bus || !transport_platform_valid(platform) || !notify || address % LGUEST_PAGE_SIZE)
+		return -VIRTIO_EINVAL;
 	virtio_zero(bus, sizeof(*bus));
 	bus->platform = platform;
 	bus->page = virtio_mem_at(platform->mem, address, LGUEST_PAGE_SIZE);
@@ -125,7 +129,7 @@ bool lguest_bus_next(struct lguest_bus *bus, struct lguest_device *device)
 {
 	struct page_desc desc;
 
-	if (!page_desc_next(bus->page, &bus->next, LGUEST_DESC_VQ, &desc))
+	if (!bus || !device || !page_desc_next(bus->page, &bus->next, LGUEST_DESC_VQ, &desc))
 		return false;
 	*device = (struct lguest_device){
 		.vdev = { .id = desc.at[PAGE_DESC_TYPE], .bus = &lguest_bus_ops, .platform = bus->platform },
@@ -137,5 +141,5 @@ bool lguest_bus_next(struct lguest_bus *bus, struct lguest_device *device)
 
 bool lguest_bus_interrupt(struct lguest_bus *bus, unsigned int irq)
 {
-	return irq < LGUEST_MAX_IRQS && bus->irq[irq] && virtio_queue_interrupt(bus->irq[irq]);
+	return bus && irq < LGUEST_MAX_IRQS && bus->irq[irq] && virtio_queue_interrupt(bus->irq[irq]);
 }

@@ -33,15 +33,16 @@ struct lguest_device {
 
 /*
  * Look at the page at guest-physical @address (the guest's max_pfn * 4096). @platform->mem must cover the page and the rings behind it.
- * @notify(@opaque, address) makes the NOTIFY hypercall. 0, or -VIRTIO_EFAULT.
+ * @notify(@opaque, address) makes the NOTIFY hypercall. 0; -VIRTIO_EINVAL: null, or @address is no multiple of 4096; -VIRTIO_EFAULT: it is
+ * not in memory.
  */
 int lguest_bus_init(struct lguest_bus *bus, const struct virtio_platform *platform, uint64_t address,
 		    void (*notify)(void *opaque, uint64_t address), void *opaque);
 
-/* The next device in the page into @device; false: there is no more. */
+/* The next device in the page into @device; false: there is no more, or a pointer is null. */
 bool lguest_bus_next(struct lguest_bus *bus, struct lguest_device *device);
 
-/* Interrupt @irq came. True: a queue had something. */
+/* Interrupt @irq came. True: a queue had something. Numbers that are none, and null: false. */
 bool lguest_bus_interrupt(struct lguest_bus *bus, unsigned int irq);
 
 #endif

@@ -126,7 +126,7 @@ int lguest_page_add(struct lguest_page *bus, struct virtio_dev *dev, const char 
 
 uint64_t lguest_page_end(const struct lguest_page *bus)
 {
-	return bus->space.next;
+	return bus ? bus->space.next : 0;
 }
 
 /* --- what the guest tells devices ------------------------------------------------------------------------------------- */
@@ -176,7 +176,7 @@ static void descriptor_event(struct lguest_page *bus, struct lguest_slot *slot)
 
 bool lguest_page_notify(struct lguest_page *bus, uint64_t address)
 {
-	if (address < bus->space.top || address >= bus->space.next)
+	if (!bus || address < bus->space.top || address >= bus->space.next)
 		return false;
 	for (unsigned int i = 0; i < bus->space.count; i++) {
 		struct lguest_slot *slot = &bus->slot[i];
@@ -197,6 +197,8 @@ bool lguest_page_notify(struct lguest_page *bus, uint64_t address)
 
 void lguest_page_restart(struct lguest_page *bus)
 {
+	if (!bus)
+		return;
 	page_space_clear(&bus->space);
 	for (unsigned int i = 0; i < bus->space.count; i++) {
 		virtio_dev_reset(bus->slot[i].dev);

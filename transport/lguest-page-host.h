@@ -50,30 +50,32 @@ struct lguest_page {
 
 /*
  * Make an empty bus. @top: guest-physical end of RAM, a multiple of 4096; @limit: end of the memory that may hold rings; @mem must
- * cover [0, @limit). @raise(@opaque, irq) sets an interrupt line pending. 0, -VIRTIO_EINVAL, -VIRTIO_EFAULT (@mem too small).
+ * cover [0, @limit). @raise(@opaque, irq) sets an interrupt line pending. 0; -VIRTIO_EINVAL: null, @top no multiple of 4096 or not
+ * below @limit, @limit beyond 4 GiB; -VIRTIO_EFAULT: @mem is too small.
  */
 int lguest_page_init(struct lguest_page *bus, const struct virtio_mem *mem, uint64_t top, uint64_t limit,
 		     void (*raise)(void *opaque, unsigned int irq), void *opaque);
 
 /*
  * Describe @dev to the guest: one irq and one ring per queue, in order. Before the guest runs. On failure nothing has changed, and
- * *@reason (unless @reason is NULL) is a sentence. -VIRTIO_ENOSPC: interrupts, page or ring space are used up; -VIRTIO_EINVAL.
- * The bus does not own the device.
+ * *@reason (unless @reason is NULL) is a sentence. -VIRTIO_ENOSPC: interrupts, page or ring space are used up; -VIRTIO_EINVAL: null,
+ * or a device that a descriptor cannot hold: its id, its configuration (of 255 bytes at most), its queues (31; sizes are powers of
+ * two). The bus does not own the device.
  */
 int lguest_page_add(struct lguest_page *bus, struct virtio_dev *dev, const char **reason);
 
-/* First guest-physical address above all rings: what a guest may touch ends here. */
+/* First guest-physical address above all rings: what a guest may touch ends here. 0: @bus is null. */
 uint64_t lguest_page_end(const struct lguest_page *bus);
 
 /*
  * The guest called NOTIFY(@address). True: it was a ring or a descriptor, and the device has been told. False: it was neither, so
- * it names an early console string (if it is in memory).
+ * it names an early console string (if it is in memory); or @bus is null.
  */
 bool lguest_page_notify(struct lguest_page *bus, uint64_t address);
 
 /*
  * The guest restarts: reset every device, then write the page and clear the rings anew. Touches only memory at and above the top of
- * RAM, but until it returns a disk may still be reading into RAM: clear that afterwards.
+ * RAM, but until it returns a disk may still be reading into RAM: clear that afterwards. Null: nothing.
  */
 void lguest_page_restart(struct lguest_page *bus);
 

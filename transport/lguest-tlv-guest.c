@@ -3,6 +3,8 @@
 #include <transport/lguest-tlv-guest.h>
 #include <virtio/vring-driver.h>
 
+#include "transport/device-internal.h"
+
 static struct lguest_tlv_device *of(struct virtio_device *vdev)
 {
 	return (struct lguest_tlv_device *)(void *)vdev;
@@ -151,6 +153,8 @@ static const struct virtio_bus tlv_ops = {
 int lguest_tlv_bus_init(struct lguest_tlv_bus *bus, const struct virtio_platform *platform, uint64_t address,
 			void (*notify)(void *opaque, uint64_t address), void *opaque)
 {
+	if (!bus || !transport_platform_valid(platform) || !notify || address % LGUEST_PAGE_SIZE)
+		return -VIRTIO_EINVAL;
 	virtio_zero(bus, sizeof(*bus));
 	bus->platform = platform;
 	bus->page = virtio_mem_at(platform->mem, address, LGUEST_PAGE_SIZE);
@@ -161,9 +165,13 @@ int lguest_tlv_bus_init(struct lguest_tlv_bus *bus, const struct virtio_platform
 
 bool lguest_tlv_bus_next(struct lguest_tlv_bus *bus, struct lguest_tlv_device *device)
 {
-	uint8_t *d = bus->page + bus->next;
-	unsigned int left = LGUEST_PAGE_SIZE - bus->next;
+	unsigned int left;
+	uint8_t *d;
 
+	if (!bus || !bus->page || !device)
+		return false;
+	d = bus->page + bus->next;
+	left = LGUEST_PAGE_SIZE - bus->next;
 	if (left < TLV_DESC_HEADER || !d[TLV_DESC_TYPE] || TLV_DESC_HEADER + (unsigned int)d[TLV_DESC_CONFIG_LEN] > left)
 		return false;
 	*device = (struct lguest_tlv_device){
@@ -177,5 +185,5 @@ bool lguest_tlv_bus_next(struct lguest_tlv_bus *bus, struct lguest_tlv_device *d
 
 bool lguest_tlv_bus_interrupt(struct lguest_tlv_bus *bus, unsigned int irq)
 {
-	return irq < LGUEST_MAX_IRQS && bus->irq[irq] && virtio_queue_interrupt(bus->irq[irq]);
+	return bus && irq < LGUEST_MAX_IRQS && bus->irq[irq] && virtio_queue_interrupt(bus->irq[irq]);
 }

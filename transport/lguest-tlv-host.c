@@ -136,7 +136,7 @@ int lguest_tlv_add(struct lguest_tlv *bus, struct virtio_dev *dev, const char **
 
 uint64_t lguest_tlv_end(const struct lguest_tlv *bus)
 {
-	return bus->space.next;
+	return bus ? bus->space.next : 0;
 }
 
 /* --- what the guest tells devices ----------------------------------------------------------------------------------- */
@@ -172,7 +172,7 @@ static void kick(struct lguest_tlv *bus, struct lguest_tlv_slot *slot, unsigned 
 
 bool lguest_tlv_notify(struct lguest_tlv *bus, uint64_t address)
 {
-	for (unsigned int i = 0; i < bus->space.count; i++) {
+	for (unsigned int i = 0; bus && i < bus->space.count; i++) {
 		for (unsigned int q = 0; q < bus->slot[i].dev->num_queues; q++) {
 			if (bus->slot[i].ring[q] == address) {
 				kick(bus, &bus->slot[i], q);
@@ -185,6 +185,8 @@ bool lguest_tlv_notify(struct lguest_tlv *bus, uint64_t address)
 
 void lguest_tlv_restart(struct lguest_tlv *bus)
 {
+	if (!bus)
+		return;
 	page_space_clear(&bus->space);
 	for (unsigned int i = 0; i < bus->space.count; i++)
 		start_anew(bus, &bus->slot[i]);

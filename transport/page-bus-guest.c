@@ -64,11 +64,14 @@ int page_desc_set(const struct page_desc *desc, size_t offset, const void *buf, 
 
 bool page_desc_next(uint8_t *page, unsigned int *next, unsigned int vq_bytes, struct page_desc *desc)
 {
-	uint8_t *d = page + *next;
+	uint8_t *d;
 	size_t bytes;
 
+	if (!page || *next > PAGE_BUS_PAGE - PAGE_DESC_HEADER)
+		return false;
+	d = page + *next;
 	/* acquire: pairs with the host's release of the type, when it adds a device to a running guest. */
-	if (*next + PAGE_DESC_HEADER > PAGE_BUS_PAGE || !__atomic_load_n(&d[PAGE_DESC_TYPE], __ATOMIC_ACQUIRE))
+	if (!__atomic_load_n(&d[PAGE_DESC_TYPE], __ATOMIC_ACQUIRE))
 		return false;
 	bytes = page_desc_bytes(vq_bytes, d[PAGE_DESC_NUM_VQ], d[PAGE_DESC_FEATURE_LEN], d[PAGE_DESC_CONFIG_LEN]);
 	if (bytes > PAGE_BUS_PAGE - *next)

@@ -4,7 +4,8 @@
  * the rings.
  */
 #include <transport/page-bus.h>
-#include <virtio/device.h>
+
+#include "transport/device-internal.h"
 
 int page_space_init(struct page_space *space, const struct virtio_mem *mem, uint64_t top, uint64_t limit, unsigned int devices,
 		    unsigned int irqs)
@@ -33,7 +34,8 @@ uint8_t *page_space_at(const struct page_space *space, unsigned int offset)
 
 void page_space_clear(const struct page_space *space)
 {
-	virtio_zero(page_space_at(space, 0), PAGE_BUS_PAGE);
+	if (space->mem)
+		virtio_zero(page_space_at(space, 0), PAGE_BUS_PAGE);
 }
 
 static bool place_rings(const struct virtio_dev *dev, uint64_t *next, uint64_t limit, uint64_t *ring)
@@ -68,12 +70,7 @@ const char *page_space_take(struct page_space *space, const struct virtio_dev *d
 
 bool page_device_valid(const struct virtio_dev *dev, unsigned int max_queues)
 {
-	if (!dev || !dev->ops || !dev->id || dev->id > 255 || dev->config_len > 255 || dev->num_queues > max_queues)
-		return false;
-	for (unsigned int i = 0; i < dev->num_queues; i++)
-		if (!vring_size_valid(dev->queues[i].num_max))
-			return false;
-	return true;
+	return transport_device_valid(dev) && dev->id <= 255 && dev->config_len <= 255 && dev->num_queues <= max_queues;
 }
 
 void page_rings_zero(const struct page_space *space, const struct virtio_dev *dev, const uint64_t *ring)

@@ -66,7 +66,7 @@ int page_space_init(struct page_space *space, const struct virtio_mem *mem, uint
 /* Byte @offset of the page. */
 uint8_t *page_space_at(const struct page_space *space, unsigned int offset);
 
-/* Zero the page, with all that was given out. */
+/* Zero the page, with all that was given out; nothing if page_space_init() has failed. */
 void page_space_clear(const struct page_space *space);
 
 /*
@@ -105,7 +105,7 @@ int page_desc_set(const struct page_desc *desc, size_t offset, const void *buf, 
 
 /*
  * The descriptor at *@next of @page into @desc, and *@next behind it. False: there is none (yet), or one that reaches out of
- * the page.
+ * the page; or no page.
  */
 bool page_desc_next(uint8_t *page, unsigned int *next, unsigned int vq_bytes, struct page_desc *desc);
 

@@ -13,8 +13,10 @@ static bool overlaps(unsigned int at, unsigned int size, unsigned int reg, unsig
 	return at < reg + bytes && reg < at + size;
 }
 
-void pci_function_init(struct pci_function *fn, const struct pci_function_ops *ops, uint16_t vendor, uint16_t device)
+int pci_function_init(struct pci_function *fn, const struct pci_function_ops *ops, uint16_t vendor, uint16_t device)
 {
+	if (!fn || !ops)
+		return -VIRTIO_EINVAL;
 	virtio_zero(fn, sizeof(*fn));
 	fn->ops = ops;
 	fn->free = PCI_HEADER_END;
@@ -23,13 +25,14 @@ void pci_function_init(struct pci_function *fn, const struct pci_function_ops *o
 	pci_function_set16(fn, PCI_DEVICE_ID, device);
 	virtio_put16(false, fn->writable + PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MASTER | PCI_COMMAND_NO_INTX);
 	fn->writable[PCI_INTERRUPT_LINE] = 0xff;
+	return 0;
 }
 
 int pci_function_add_bar(struct pci_function *fn, unsigned int bar, uint32_t ports)
 {
 	uint32_t size = 4;
 
-	if (bar >= PCI_BARS || !ports || ports > 256)
+	if (!fn || bar >= PCI_BARS || !ports || ports > 256)
 		return -VIRTIO_EINVAL;
 	while (size < ports)
 		size *= 2;
@@ -42,7 +45,7 @@ int pci_function_add_bar(struct pci_function *fn, unsigned int bar, uint32_t por
 
 int pci_function_add_memory_bar(struct pci_function *fn, unsigned int bar, uint32_t bytes)
 {
-	if (bar >= PCI_BARS || bytes < 16 || (bytes & (bytes - 1)))
+	if (!fn || bar >= PCI_BARS || bytes < 16 || (bytes & (bytes - 1)))
 		return -VIRTIO_EINVAL;
 	fn->bar_size[bar] = bytes;
 	fn->memory_bars |= (uint8_t)(1u << bar);
@@ -53,9 +56,12 @@ int pci_function_add_memory_bar(struct pci_function *fn, unsigned int bar, uint3
 
 int pci_function_add_capability(struct pci_function *fn, uint8_t id, const void *capability, unsigned int len)
 {
-	unsigned int at = fn->free;
+	unsigned int at;
 
-	if (len < 2 || len > PCI_CONFIG_SIZE - at)
+	if (!fn || !capability || len < 2)
+		return -VIRTIO_EINVAL;
+	at = fn->free;
+	if (len > PCI_CONFIG_SIZE - at)
 		return -VIRTIO_ENOSPC;
 	virtio_copy(fn->config + at, capability, len);
 	fn->config[at + PCI_CAP_ID] = id;
@@ -70,7 +76,8 @@ int pci_function_add_capability(struct pci_function *fn, uint8_t id, const void 
 
 void pci_function_seal(struct pci_function *fn)
 {
-	virtio_copy(fn->power_on, fn->config, sizeof(fn->power_on));
+	if (fn)
+		virtio_copy(fn->power_on, fn->config, sizeof(fn->power_on));
 }
 
 /* Tell the bus what the pin looks like to it. */
@@ -89,6 +96,8 @@ void pci_function_interrupt(struct pci_function *fn, bool level)
 {
 	uint16_t status = pci_function_get16(fn, PCI_STATUS);
 
+	if (!fn)
+		return;
 	fn->pin = level;
 	/* 6.2.3: the bit shows the function's wish, whether or not the command register masks it. */
 	pci_function_set16(fn, PCI_STATUS, (uint16_t)(level ? status | PCI_STATUS_INTERRUPT : status & ~PCI_STATUS_INTERRUPT));
@@ -103,6 +112,8 @@ static void moved(struct pci_function *fn)
 
 void pci_function_restart(struct pci_function *fn)
 {
+	if (!fn)
+		return;
 	virtio_copy(fn->config, fn->power_on, sizeof(fn->config));
 	pci_function_interrupt(fn, false);
 	moved(fn);
@@ -112,30 +123,37 @@ void pci_function_restart(struct pci_function *fn)
 
 int32_t pci_function_port(const struct pci_function *fn, unsigned int bar)
 {
-	uint32_t base = pci_function_get32(fn, PCI_BAR0 + 4 * bar) & ~PCI_BAR_IO_FLAGS;
+	uint32_t base;
 
-	if (!fn->bar_size[bar] || (fn->memory_bars >> bar & 1) || !(pci_function_get16(fn, PCI_COMMAND) & PCI_COMMAND_IO))
+	if (!fn || bar >= PCI_BARS || !fn->bar_size[bar] || (fn->memory_bars >> bar & 1) || !(pci_function_get16(fn, PCI_COMMAND) & PCI_COMMAND_IO))
 		return -1;
+	base = pci_function_get32(fn, PCI_BAR0 + 4 * bar) & ~PCI_BAR_IO_FLAGS;
 	/* A window whose address is still 0 has not been given one. */
 	return base && base <= 0x10000 - fn->bar_size[bar] ? (int32_t)base : -1;
 }
 
 int64_t pci_function_memory(const struct pci_function *fn, unsigned int bar)
 {
-	uint32_t base = pci_function_get32(fn, PCI_BAR0 + 4 * bar);
+	uint32_t base;
 
-	if (!(fn->memory_bars >> bar & 1) || !(pci_function_get16(fn, PCI_COMMAND) & PCI_COMMAND_MEMORY))
+	if (!fn || bar >= PCI_BARS || !(fn->memory_bars >> bar & 1) || !(pci_function_get16(fn, PCI_COMMAND) & PCI_COMMAND_MEMORY))
 		return -1;
+	base = pci_function_get32(fn, PCI_BAR0 + 4 * bar);
 	return base ? (int64_t)base : -1;
 }
 
 /* --- the guest's accesses --------------------------------------------------------------------------------------------- */
 
+static bool in_config(const struct pci_function *fn, unsigned int at, unsigned int size)
+{
+	return fn && (size == 1 || size == 2 || size == 4) && at <= PCI_CONFIG_SIZE - size;
+}
+
 uint32_t pci_config_read(struct pci_function *fn, unsigned int at, unsigned int size)
 {
 	uint32_t value = 0;
 
-	if (size > PCI_CONFIG_SIZE || at > PCI_CONFIG_SIZE - size)
+	if (!in_config(fn, at, size))
 		return ~0u;
 	if (at + size > PCI_HEADER_END && fn->ops->config_reading)
 		fn->ops->config_reading(fn, at, size);
@@ -161,7 +179,7 @@ void pci_config_write(struct pci_function *fn, unsigned int at, unsigned int siz
 {
 	uint16_t old_command = pci_function_get16(fn, PCI_COMMAND);
 
-	if (size > PCI_CONFIG_SIZE || at > PCI_CONFIG_SIZE - size)
+	if (!in_config(fn, at, size))
 		return;
 	for (unsigned int i = at; i < at + size; i++, value >>= 8)
 		fn->config[i] = (uint8_t)((fn->config[i] & ~fn->writable[i]) | (value & fn->writable[i]));
@@ -172,12 +190,17 @@ void pci_config_write(struct pci_function *fn, unsigned int at, unsigned int siz
 
 static bool in_bar(const struct pci_function *fn, unsigned int bar, uint32_t offset, unsigned int size)
 {
-	return bar < PCI_BARS && size <= fn->bar_size[bar] && offset <= fn->bar_size[bar] - size;
+	return fn && bar < PCI_BARS && (size == 1 || size == 2 || size == 4) && size <= fn->bar_size[bar] && offset <= fn->bar_size[bar] - size;
+}
+
+static uint32_t all_ones(unsigned int size)
+{
+	return size && size < 4 ? (UINT32_C(1) << 8 * size) - 1 : ~0u;
 }
 
 uint32_t pci_bar_read(struct pci_function *fn, unsigned int bar, uint32_t offset, unsigned int size)
 {
-	uint32_t mask = ~0u >> (32 - 8 * size);
+	uint32_t mask = all_ones(size);
 
 	if (!in_bar(fn, bar, offset, size) || !fn->ops->bar_read)
 		return mask;
@@ -186,8 +209,6 @@ uint32_t pci_bar_read(struct pci_function *fn, unsigned int bar, uint32_t offset
 
 void pci_bar_write(struct pci_function *fn, unsigned int bar, uint32_t offset, unsigned int size, uint32_t value)
 {
-	uint32_t mask = ~0u >> (32 - 8 * size);
-
 	if (in_bar(fn, bar, offset, size) && fn->ops->bar_write)
-		fn->ops->bar_write(fn, bar, offset, size, value & mask);
+		fn->ops->bar_write(fn, bar, offset, size, value & all_ones(size));
 }

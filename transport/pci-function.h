@@ -57,47 +57,53 @@ struct pci_function {
 	uint8_t power_on[PCI_CONFIG_SIZE];	/* as pci_function_seal() found it */
 };
 
-/* An empty function. @ops must outlive it. */
-void pci_function_init(struct pci_function *fn, const struct pci_function_ops *ops, uint16_t vendor, uint16_t device);
+/* An empty function. @ops must outlive it. 0, or -VIRTIO_EINVAL: null. Null to any of the others is an error too, or nothing happens. */
+int pci_function_init(struct pci_function *fn, const struct pci_function_ops *ops, uint16_t vendor, uint16_t device);
 
-/* Fill in bytes of the configuration space, past all masks: for the function itself and the bus. */
+/*
+ * Fill in bytes of the configuration space, past all masks: for the function itself and the bus. What is not there cannot be set, and
+ * reads as zero.
+ */
 static inline void pci_function_set8(struct pci_function *fn, unsigned int at, uint8_t value)
 {
-	fn->config[at] = value;
+	if (fn && at < PCI_CONFIG_SIZE)
+		fn->config[at] = value;
 }
 
 static inline void pci_function_set16(struct pci_function *fn, unsigned int at, uint16_t value)
 {
-	virtio_put16(false, fn->config + at, value);
+	if (fn && at <= PCI_CONFIG_SIZE - 2)
+		virtio_put16(false, fn->config + at, value);
 }
 
 static inline void pci_function_set32(struct pci_function *fn, unsigned int at, uint32_t value)
 {
-	virtio_put32(false, fn->config + at, value);
+	if (fn && at <= PCI_CONFIG_SIZE - 4)
+		virtio_put32(false, fn->config + at, value);
 }
 
 static inline uint16_t pci_function_get16(const struct pci_function *fn, unsigned int at)
 {
-	return virtio_get16(false, fn->config + at);
+	return fn && at <= PCI_CONFIG_SIZE - 2 ? virtio_get16(false, fn->config + at) : 0;
 }
 
 static inline uint32_t pci_function_get32(const struct pci_function *fn, unsigned int at)
 {
-	return virtio_get32(false, fn->config + at);
+	return fn && at <= PCI_CONFIG_SIZE - 4 ? virtio_get32(false, fn->config + at) : 0;
 }
 
-/* Window @bar takes at least @ports I/O ports. 0, or -VIRTIO_EINVAL: none, or more than the 256 of PCI 3.0, 6.2.5.1. */
+/* Window @bar takes at least @ports I/O ports. 0; -VIRTIO_EINVAL: no such window, no ports, or more than the 256 of PCI 3.0, 6.2.5.1. */
 int pci_function_add_bar(struct pci_function *fn, unsigned int bar, uint32_t ports);
 
 /*
- * Append a capability: @len bytes at @capability (its first two are filled in here: id, next), at least 2. Returns its offset, or
- * -VIRTIO_ENOSPC.
+ * Append a capability: @len bytes at @capability (its first two are filled in here: id, next). Returns its offset; -VIRTIO_EINVAL: null, or
+ * fewer than 2 bytes; -VIRTIO_ENOSPC: there is no room left.
  */
 int pci_function_add_capability(struct pci_function *fn, uint8_t id, const void *capability, unsigned int len);
 
 /*
- * Window @bar takes @bytes of memory addresses, a power of two of at least 16, which only a bus that has such can give it. 0, or
- * -VIRTIO_EINVAL.
+ * Window @bar takes @bytes of memory addresses, a power of two of at least 16, which only a bus that has such can give it. 0;
+ * -VIRTIO_EINVAL: no such window, or another size.
  */
 int pci_function_add_memory_bar(struct pci_function *fn, unsigned int bar, uint32_t bytes);
 
@@ -116,11 +122,14 @@ int32_t pci_function_port(const struct pci_function *fn, unsigned int bar);
 /* The function wants (@level) an interrupt, or does not: status bit and pin follow, as far as the command register allows. */
 void pci_function_interrupt(struct pci_function *fn, bool level);
 
-/* Guest accesses; @size 1, 2 or 4, @at + @size at most 256. What is not there reads as zero, and what is not writable stays. */
+/*
+ * Guest accesses; @size 1, 2 or 4, @at + @size at most 256. What is not there reads as zero, and what is not writable stays. Other sizes
+ * and places read all ones and write nothing.
+ */
 uint32_t pci_config_read(struct pci_function *fn, unsigned int at, unsigned int size);
 void pci_config_write(struct pci_function *fn, unsigned int at, unsigned int size, uint32_t value);
 
-/* Guest accesses to a window, enabled or not. Those that reach beyond it read all ones and write nothing. */
+/* Guest accesses to a window, enabled or not; @size 1, 2 or 4. Those that reach beyond it read all ones and write nothing. */
 uint32_t pci_bar_read(struct pci_function *fn, unsigned int bar, uint32_t offset, unsigned int size);
 void pci_bar_write(struct pci_function *fn, unsigned int bar, uint32_t offset, unsigned int size, uint32_t value);
 

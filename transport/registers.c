@@ -2,17 +2,16 @@
 /* registers.c - what the registers of PCI and MMIO do: see registers.h. */
 #include <transport/registers.h>
 
+#include "transport/device-internal.h"
+
 const char *virtio_regs_why_not(const struct virtio_dev *dev)
 {
-	if (!dev || !dev->ops || !dev->id || dev->id > 0xff)
-		return "this device cannot be described by registers";
+	if (!transport_device_valid(dev) || dev->id > 0xff)
+		return "this device cannot be described by registers: a queue's size is a power of two, a configuration has at most 256 bytes";
 	if (!(dev->offered & VIRTIO_F_VERSION_1))
 		return "a device behind registers must offer VIRTIO_F_VERSION_1";
 	if (dev->num_queues > VIRTIO_REGS_QUEUES)
 		return "a device behind registers has at most 32 queues here";
-	for (unsigned int i = 0; i < dev->num_queues; i++)
-		if (!vring_size_valid(dev->queues[i].num_max))
-			return "a queue's size must be a power of two";
 	return NULL;
 }
 

@@ -51,6 +51,12 @@ struct virtio_regs {
 #define VIRTIO_REGS_NO_VECTOR 0xffffu
 #define VIRTIO_REGS_PAGE 4096u		/* page_size and align, unless the driver says otherwise */
 
+/* Loads and stores have these widths, in bytes. */
+static inline bool virtio_regs_width(unsigned int size)
+{
+	return size == 1 || size == 2 || size == 4;
+}
+
 /* Can @dev be described by registers? NULL, or a sentence why not. */
 const char *virtio_regs_why_not(const struct virtio_dev *dev);
 

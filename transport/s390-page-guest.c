@@ -9,6 +9,8 @@
 #include <transport/s390-page-guest.h>
 #include <virtio/vring-driver.h>
 
+#include "transport/device-internal.h"
+
 #define TOKEN_STEP 2u
 
 static struct s390_device *of(struct virtio_device *vdev)
@@ -112,6 +114,8 @@ static const struct virtio_bus s390_bus_ops = {
 int s390_bus_init(struct s390_bus *bus, const struct virtio_platform *platform, uint64_t address,
 		  int64_t (*call_host)(void *opaque, uint64_t number, uint64_t argument), void *opaque)
 {
+	if (!bus || !transport_platform_valid(platform) || !call_host || address % S390_PAGE_SIZE)
+		return -VIRTIO_EINVAL;
 	virtio_zero(bus, sizeof(*bus));
 	bus->platform = platform;
 	bus->page = virtio_mem_at(platform->mem, address, S390_PAGE_SIZE);
@@ -125,7 +129,7 @@ bool s390_bus_next(struct s390_bus *bus, struct s390_device *device)
 {
 	struct page_desc desc;
 
-	if (!page_desc_next(bus->page, &bus->next, S390_DESC_VQ, &desc))
+	if (!bus || !device || !page_desc_next(bus->page, &bus->next, S390_DESC_VQ, &desc))
 		return false;
 	*device = (struct s390_device){
 		.vdev = {
@@ -143,7 +147,7 @@ bool s390_bus_next(struct s390_bus *bus, struct s390_device *device)
 bool s390_bus_interrupt(struct s390_bus *bus, uint32_t reason, uint64_t token, struct virtio_device **changed)
 {
 	uint64_t i = token / TOKEN_STEP - 1;
-	struct virtio_queue *vq = i < S390_BUS_QUEUES ? bus->queue[i] : NULL;
+	struct virtio_queue *vq = bus && i < S390_BUS_QUEUES ? bus->queue[i] : NULL;
 
 	if (changed)
 		*changed = vq && (reason & 0xff) == S390_REASON_CONFIG ? vq->vdev : NULL;

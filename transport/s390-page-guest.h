@@ -35,17 +35,17 @@ struct s390_device {
 
 /*
  * Look at the page at @address (the end of storage). @platform->mem must cover the page and the rings behind it. @call(@opaque,
- * ...) executes DIAG 0x500. 0, or -VIRTIO_EFAULT.
+ * ...) executes DIAG 0x500. 0; -VIRTIO_EINVAL: null, or @address is no multiple of 4096; -VIRTIO_EFAULT: it is not in memory.
  */
 int s390_bus_init(struct s390_bus *bus, const struct virtio_platform *platform, uint64_t address,
 		  int64_t (*call)(void *opaque, uint64_t number, uint64_t argument), void *opaque);
 
-/* The next device in the page into @device; false: there is no more yet. After an interrupt for reason 2 there may be. */
+/* The next device in the page into @device; false: there is no more yet, or a pointer is null. After an interrupt for reason 2 there may be. */
 bool s390_bus_next(struct s390_bus *bus, struct s390_device *device);
 
 /*
  * The interrupt came, with its 32-bit and 64-bit parameters. True: a queue had something. *@changed (unless NULL) becomes the
- * device whose configuration has changed, or NULL.
+ * device whose configuration has changed, or NULL. A token that is nobody's, and null: false.
  */
 bool s390_bus_interrupt(struct s390_bus *bus, uint32_t reason, uint64_t token, struct virtio_device **changed);
 

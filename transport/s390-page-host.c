@@ -152,7 +152,7 @@ int s390_page_add(struct s390_page *bus, struct virtio_dev *dev, const char **re
 
 uint64_t s390_page_end(const struct s390_page *bus)
 {
-	return bus->space.next;
+	return bus ? bus->space.next : 0;
 }
 
 /* --- what the guest tells devices ----------------------------------------------------------------------------------- */
@@ -248,6 +248,8 @@ static int64_t notify(struct s390_page *bus, uint64_t address)
 
 int64_t s390_page_call(struct s390_page *bus, uint64_t number, uint64_t argument)
 {
+	if (!bus)
+		return -VIRTIO_EINVAL;
 	bus->running = true;
 	if (number == S390_NOTIFY)
 		return notify(bus, argument);
@@ -264,6 +266,8 @@ int64_t s390_page_call(struct s390_page *bus, uint64_t number, uint64_t argument
 
 void s390_page_restart(struct s390_page *bus)
 {
+	if (!bus)
+		return;
 	page_space_clear(&bus->space);
 	bus->running = false;
 	for (unsigned int i = 0; i < bus->space.count; i++)

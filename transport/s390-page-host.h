@@ -51,21 +51,22 @@ struct s390_page {
 
 /*
  * Make an empty bus. @top: end of storage, a multiple of 4096; @limit: end of the memory that may hold rings; @mem must cover
- * [0, @limit). 0, -VIRTIO_EINVAL, -VIRTIO_EFAULT (@mem too small).
+ * [0, @limit). 0; -VIRTIO_EINVAL: null, @top no multiple of 4096 or not below @limit; -VIRTIO_EFAULT: @mem is too small.
  */
 int s390_page_init(struct s390_page *bus, const struct virtio_mem *mem, uint64_t top, uint64_t limit,
 		   void (*raise)(void *opaque, uint32_t reason, uint64_t token), void *opaque);
 
 /*
  * Describe @dev to the guest. On failure nothing has changed, and *@reason (unless @reason is NULL) is a sentence.
- * -VIRTIO_ENOSPC: page or ring space are used up; -VIRTIO_EINVAL. The bus does not own the device.
+ * -VIRTIO_ENOSPC: page or ring space are used up; -VIRTIO_EINVAL: null, or a device that a descriptor cannot hold: its id, its
+ * configuration (of 255 bytes at most), its queues (8; sizes are powers of two). The bus does not own the device.
  */
 int s390_page_add(struct s390_page *bus, struct virtio_dev *dev, const char **reason);
 
-/* First address above all rings. */
+/* First address above all rings; 0: @bus is null. */
 uint64_t s390_page_end(const struct s390_page *bus);
 
-/* The guest's DIAG 0x500: call @number with @argument. What its R2 becomes: 0, or -VIRTIO_EINVAL. */
+/* The guest's DIAG 0x500: call @number with @argument. What its R2 becomes: 0, or -VIRTIO_EINVAL: no such call, device or ring. */
 int64_t s390_page_call(struct s390_page *bus, uint64_t number, uint64_t argument);
 
 /* The guest restarts: reset every device, then write the page and clear the rings anew. See lguest_page_restart(). */

@@ -2,6 +2,8 @@
 /* virtio-mmio-guest.c - the guest's end of virtio over MMIO: two tables of bus operations, for the two versions. */
 #include <transport/virtio-mmio-guest.h>
 
+#include "transport/device-internal.h"
+
 static struct virtio_mmio_device *of(struct virtio_device *vdev)
 {
 	return (struct virtio_mmio_device *)(void *)vdev;
@@ -226,6 +228,8 @@ int virtio_mmio_probe(struct virtio_mmio_device *device, const struct virtio_pla
 {
 	uint32_t version;
 
+	if (!device || !transport_platform_valid(platform) || !access || !access->read || !access->write || address % 4)
+		return -VIRTIO_EINVAL;
 	*device = (struct virtio_mmio_device){
 		.vdev = { .platform = platform, .legacy_big_endian = big_endian },
 		.access = access,
@@ -244,7 +248,7 @@ int virtio_mmio_probe(struct virtio_mmio_device *device, const struct virtio_pla
 
 bool virtio_mmio_device_interrupt(struct virtio_mmio_device *device, bool *config)
 {
-	uint32_t why = in(device, VIRTIO_MMIO_INTERRUPT_STATUS);
+	uint32_t why = device && device->access ? in(device, VIRTIO_MMIO_INTERRUPT_STATUS) : 0;
 
 	/* Acknowledged before the rings are looked at: what comes meanwhile asserts the line again. */
 	if (why)

@@ -32,14 +32,15 @@ struct virtio_mmio_device {
 
 /*
  * Look at the window of @size bytes at @address. @big_endian: our byte order, as far as an older device is concerned. All of the
- * pointers must outlive the device. 0; -VIRTIO_ENODEV: no device that we could drive.
+ * pointers must outlive the device. 0; -VIRTIO_EINVAL: null, no memory, or @address is no multiple of 4; -VIRTIO_ENODEV: no device that
+ * we could drive.
  */
 int virtio_mmio_probe(struct virtio_mmio_device *device, const struct virtio_platform *platform,
 		      const struct virtio_mmio_access *access, uint64_t address, uint32_t size, bool big_endian);
 
 /*
  * The device's line was asserted: acknowledge, and let the queues harvest. True: it was this device. *@config (NULL: nobody
- * asks) says whether its configuration or status has changed.
+ * asks) says whether its configuration or status has changed. Null: false.
  */
 bool virtio_mmio_device_interrupt(struct virtio_mmio_device *device, bool *config);
 

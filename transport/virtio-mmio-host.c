@@ -115,6 +115,8 @@ static uint32_t register_read(struct virtio_mmio *vm, uint32_t offset)
 
 uint32_t virtio_mmio_read(struct virtio_mmio *vm, uint32_t offset, unsigned int size)
 {
+	if (!vm || !virtio_regs_width(size))
+		return 0;
 	if (offset >= VIRTIO_MMIO_CONFIG)
 		return virtio_regs_config_read(&vm->regs, offset - VIRTIO_MMIO_CONFIG, size);
 	/* 4.2.2.2: a driver accesses registers as aligned words of 32 bits. */
@@ -238,6 +240,8 @@ static void register_write(struct virtio_mmio *vm, uint32_t offset, uint32_t val
 
 void virtio_mmio_write(struct virtio_mmio *vm, uint32_t offset, unsigned int size, uint32_t value)
 {
+	if (!vm || !virtio_regs_width(size))
+		return;
 	if (offset >= VIRTIO_MMIO_CONFIG)
 		virtio_regs_config_write(&vm->regs, offset - VIRTIO_MMIO_CONFIG, size, value);
 	else if (size == 4)
@@ -248,6 +252,8 @@ void virtio_mmio_write(struct virtio_mmio *vm, uint32_t offset, unsigned int siz
 
 void virtio_mmio_restart(struct virtio_mmio *vm)
 {
+	if (!vm)
+		return;
 	virtio_regs_reset(&vm->regs);
 	settle(vm);
 }
@@ -264,13 +270,13 @@ static const char *why_not(const struct virtio_dev *dev, uint32_t version, const
 		return "a device needs guest memory and an interrupt";
 	if (version != VIRTIO_MMIO_LEGACY && version != VIRTIO_MMIO_MODERN)
 		return "virtio over MMIO has versions 1 and 2";
-	return dev->config_len > VIRTIO_CONFIG_MAX ? "the configuration of a device has at most 256 bytes here" : NULL;
+	return NULL;
 }
 
 int virtio_mmio_init(struct virtio_mmio *vm, struct virtio_dev *dev, uint32_t version, bool big_endian,
 		     const struct virtio_mem *mem, void (*irq)(void *opaque, bool level), void *opaque, const char **reason)
 {
-	const char *why = why_not(dev, version, mem, irq);
+	const char *why = vm ? why_not(dev, version, mem, irq) : "there is no room for a window";
 
 	if (reason)
 		*reason = why;

@@ -29,19 +29,20 @@ struct virtio_mmio {
 /*
  * Make @dev a window of @version. @big_endian: the guest's byte order, which counts for drivers of version 1. @mem: guest
  * memory; outlives the device. @irq(@opaque, level) is only called when the level changes. On failure nothing has changed, and
- * *@reason (unless @reason is NULL) is a sentence. 0, or -VIRTIO_EINVAL. The window does not own the device, and must not move.
+ * *@reason (unless @reason is NULL) is a sentence. 0; -VIRTIO_EINVAL: null, no such version, a device without VIRTIO_F_VERSION_1, with
+ * more than 32 queues or of sizes that are no powers of two. The window does not own the device, and must not move.
  */
 int virtio_mmio_init(struct virtio_mmio *vm, struct virtio_dev *dev, uint32_t version, bool big_endian,
 		     const struct virtio_mem *mem, void (*irq)(void *opaque, bool level), void *opaque, const char **reason);
 
 /*
  * The guest loads or stores @size (1, 2 or 4) bytes at @offset of the window; values are little-endian. Where nothing is, and
- * with a width that a register does not have, loads give 0 and stores do nothing.
+ * with a width that a register does not have, loads give 0 and stores do nothing; so with @vm null.
  */
 uint32_t virtio_mmio_read(struct virtio_mmio *vm, uint32_t offset, unsigned int size);
 void virtio_mmio_write(struct virtio_mmio *vm, uint32_t offset, unsigned int size, uint32_t value);
 
-/* The guest restarts. */
+/* The guest restarts. Null: nothing. */
 void virtio_mmio_restart(struct virtio_mmio *vm);
 
 #endif

@@ -3,6 +3,7 @@
  * virtio-pci-find.c - finding virtio devices on bus 0 of PCI, and their structures or their legacy window: the guest's end. Nothing
  * that configuration space says is believed further than it can be checked: a list of capabilities may be a loop.
  */
+#include "transport/device-internal.h"
 #include "transport/virtio-pci-guest-internal.h"
 
 static void select(const struct virtio_pci_bus *bus, unsigned int slot, unsigned int at)
@@ -10,14 +11,24 @@ static void select(const struct virtio_pci_bus *bus, unsigned int slot, unsigned
 	bus->ports->out(bus->ports->opaque, PCI_CONFIG_ADDRESS, 4, PCI_CONFIG_ENABLE | slot << 11 | (at & 0xfcu));
 }
 
+/* Mechanism 1 reaches the aligned words of 256 bytes of each slot. */
+static bool in_config(const struct virtio_pci_bus *bus, unsigned int slot, unsigned int at, unsigned int size)
+{
+	return bus && bus->ports && slot < PCI_SLOTS && at < PCI_CONFIG_SIZE && (size == 1 || size == 2 || size == 4) && at % size == 0;
+}
+
 uint32_t virtio_pci_config_in(const struct virtio_pci_bus *bus, unsigned int slot, unsigned int at, unsigned int size)
 {
+	if (!in_config(bus, slot, at, size))
+		return ~0u;
 	select(bus, slot, at);
 	return bus->ports->in(bus->ports->opaque, (uint16_t)(PCI_CONFIG_DATA + (at & 3)), size);
 }
 
 void virtio_pci_config_out(const struct virtio_pci_bus *bus, unsigned int slot, unsigned int at, unsigned int size, uint32_t value)
 {
+	if (!in_config(bus, slot, at, size))
+		return;
 	select(bus, slot, at);
 	bus->ports->out(bus->ports->opaque, (uint16_t)(PCI_CONFIG_DATA + (at & 3)), size, value);
 }
@@ -128,14 +139,17 @@ static bool probe(struct virtio_pci_bus *bus, unsigned int slot, struct virtio_p
 	return true;
 }
 
-void virtio_pci_bus_init(struct virtio_pci_bus *bus, const struct virtio_platform *platform, const struct virtio_pci_ports *ports)
+int virtio_pci_bus_init(struct virtio_pci_bus *bus, const struct virtio_platform *platform, const struct virtio_pci_ports *ports)
 {
+	if (!bus || !transport_platform_valid(platform) || !ports || !ports->in || !ports->out)
+		return -VIRTIO_EINVAL;
 	*bus = (struct virtio_pci_bus){ .platform = platform, .ports = ports };
+	return 0;
 }
 
 bool virtio_pci_bus_next(struct virtio_pci_bus *bus, struct virtio_pci_device *device)
 {
-	while (bus->next < PCI_SLOTS)
+	while (bus && bus->ports && device && bus->next < PCI_SLOTS)
 		if (probe(bus, bus->next++, device))
 			return true;
 	return false;

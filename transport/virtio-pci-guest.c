@@ -264,7 +264,7 @@ const struct virtio_bus virtio_pci_legacy_bus = {
 
 bool virtio_pci_device_interrupt(struct virtio_pci_device *device, bool *config_changed)
 {
-	uint32_t isr = in(device, device->isr, 1);
+	uint32_t isr = device && device->bus ? in(device, device->isr, 1) : 0;
 
 	if (config_changed)
 		*config_changed = isr & VIRTIO_PCI_ISR_CONFIG;

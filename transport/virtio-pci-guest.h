@@ -47,15 +47,15 @@ struct virtio_pci_device {
 	struct guest_ring ring[VIRTIO_DRIVER_QUEUES];
 };
 
-/* Look at bus 0. @platform->alloc gives the rings' memory. Both must outlive the bus. */
-void virtio_pci_bus_init(struct virtio_pci_bus *bus, const struct virtio_platform *platform, const struct virtio_pci_ports *ports);
+/* Look at bus 0. @platform->alloc gives the rings' memory. Both must outlive the bus. 0, or -VIRTIO_EINVAL: null, or no memory. */
+int virtio_pci_bus_init(struct virtio_pci_bus *bus, const struct virtio_platform *platform, const struct virtio_pci_ports *ports);
 
-/* The next virtio device into @device, switched on; false: there is no more. */
+/* The next virtio device into @device, switched on; false: there is no more, or a pointer is null. */
 bool virtio_pci_bus_next(struct virtio_pci_bus *bus, struct virtio_pci_device *device);
 
 /*
  * The device's line was asserted: acknowledge, and let the queues harvest. True: it was this device. *@config (NULL: nobody asks) says
- * whether its configuration or status has changed.
+ * whether its configuration or status has changed. Null: false.
  */
 bool virtio_pci_device_interrupt(struct virtio_pci_device *device, bool *config);
 
@@ -71,15 +71,16 @@ struct virtio_pci_messages {
 };
 
 /*
- * Use messages, before a driver probes the device. How many vectors there are now, of which at most 9 are used; -VIRTIO_EOPNOTSUPP: the
- * device has no messages, or firmware gave it no memory window.
+ * Use messages, before a driver probes the device. How many vectors there are now, of which at most 9 are used; -VIRTIO_EINVAL: null, or
+ * an address that is no multiple of 4; -VIRTIO_EBUSY: they are in use already; -VIRTIO_EOPNOTSUPP: the device has no messages, or firmware
+ * gave it no memory window.
  */
 int virtio_pci_device_messages(struct virtio_pci_device *device, const struct virtio_pci_messages *messages);
 
-/* The message of @vector came. True: its queue had something. For vector 0 the caller looks at the configuration. */
+/* The message of @vector came. True: its queue had something. For vector 0 the caller looks at the configuration. None, null: false. */
 bool virtio_pci_device_message(struct virtio_pci_device *device, unsigned int vector);
 
-/* Configuration space of @slot, function 0: @size 1, 2 or 4 bytes at @at. All ones where nothing is. */
+/* Configuration space of @slot, function 0: @size 1, 2 or 4 bytes at @at, a multiple of it. All ones where nothing is. */
 uint32_t virtio_pci_config_in(const struct virtio_pci_bus *bus, unsigned int slot, unsigned int at, unsigned int size);
 void virtio_pci_config_out(const struct virtio_pci_bus *bus, unsigned int slot, unsigned int at, unsigned int size, uint32_t value);
 

@@ -234,7 +234,7 @@ static const struct kind *kind_of(uint32_t id)
 	return &other;
 }
 
-static const char *why_not(const struct virtio_dev *dev, const struct virtio_mem *mem)
+static const char *why_not(const struct virtio_dev *dev, enum virtio_pci_kind kind, const struct virtio_mem *mem)
 {
 	const char *why = virtio_regs_why_not(dev);
 
@@ -242,6 +242,8 @@ static const char *why_not(const struct virtio_dev *dev, const struct virtio_mem
 		return why;
 	if (!mem)
 		return "a device needs guest memory";
+	if (kind != VIRTIO_PCI_MODERN && kind != VIRTIO_PCI_TRANSITIONAL)
+		return "a device is modern or transitional";
 	return dev->config_len > 256 - VIRTIO_PCI_LEGACY_MSIX_CONFIG ? "the configuration of a device on PCI has at most 232 bytes here" : NULL;
 }
 
@@ -304,7 +306,7 @@ static void add_ids(struct virtio_pci *vp, const struct kind *kind)
 int virtio_pci_init(struct virtio_pci *vp, struct virtio_dev *dev, enum virtio_pci_kind kind, const struct virtio_mem *mem,
 		    const char **reason)
 {
-	const char *why = why_not(dev, mem);
+	const char *why = vp ? why_not(dev, kind, mem) : "there is no room for a function";
 
 	if (reason)
 		*reason = why;

@@ -57,8 +57,8 @@ struct virtio_pci {
 
 /*
  * Make @dev a PCI function. @mem: guest memory; outlives the device. On failure nothing has changed, and *@reason (unless
- * @reason is NULL) is a sentence. 0, or -VIRTIO_EINVAL: PCI cannot describe this device. The function does not own the device,
- * and must not move.
+ * @reason is NULL) is a sentence. 0; -VIRTIO_EINVAL: null, no such kind, a device without VIRTIO_F_VERSION_1, with more than 32 queues,
+ * of sizes that are no powers of two, or more than 232 bytes of configuration. The function does not own the device, and must not move.
  */
 int virtio_pci_init(struct virtio_pci *vp, struct virtio_dev *dev, enum virtio_pci_kind kind, const struct virtio_mem *mem,
 		    const char **reason);
@@ -66,7 +66,7 @@ int virtio_pci_init(struct virtio_pci *vp, struct virtio_dev *dev, enum virtio_p
 /*
  * Have message interrupts too: for machines that have such, and memory windows on their bus. One vector for each queue, and one
  * for the configuration. @send(@opaque, address, data) stores the message. After virtio_pci_init(), before the function is on
- * its bus. 0, or -VIRTIO_EINVAL.
+ * its bus. 0; -VIRTIO_EINVAL: null, no device, or it has them already.
  */
 int virtio_pci_add_msix(struct virtio_pci *vp, void (*send)(void *opaque, uint64_t address, uint32_t data), void *opaque);
 

@@ -4,10 +4,15 @@
 
 int virtio_pci_device_messages(struct virtio_pci_device *device, const struct virtio_pci_messages *messages)
 {
-	unsigned int at = 0, count, slot = device->slot, left = VIRTIO_PCI_CAPABILITIES;
+	unsigned int at = 0, count, slot, left = VIRTIO_PCI_CAPABILITIES;
 	uint32_t where, bar;
 	uint64_t table;
 
+	if (!device || !device->bus || !messages || !messages->write || messages->address % 4)
+		return -VIRTIO_EINVAL;
+	if (device->vectors)
+		return -VIRTIO_EBUSY;
+	slot = device->slot;
 	do
 		at = virtio_pci_next_capability(device, at, &left);
 	while (at && virtio_pci_config(device, at + PCI_CAP_ID, 1) != PCI_CAP_MSIX);
@@ -42,7 +47,7 @@ int virtio_pci_device_messages(struct virtio_pci_device *device, const struct vi
 
 bool virtio_pci_device_message(struct virtio_pci_device *device, unsigned int vector)
 {
-	struct virtio_queue *vq = vector && vector <= VIRTIO_DRIVER_QUEUES ? device->vdev.queues[vector - 1] : NULL;
+	struct virtio_queue *vq = device && vector && vector <= VIRTIO_DRIVER_QUEUES ? device->vdev.queues[vector - 1] : NULL;
 
 	return vq && virtio_queue_interrupt(vq);
 }

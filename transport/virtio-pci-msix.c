@@ -81,7 +81,7 @@ int virtio_pci_add_msix(struct virtio_pci *vp, void (*send)(void *opaque, uint64
 	uint8_t cap[PCI_MSIX_BYTES] = { 0 };
 	int at;
 
-	if (!vp || !send || vp->msix)
+	if (!vp || !send || vp->msix || !vp->regs.dev)
 		return -VIRTIO_EINVAL;
 	vp->vectors = vp->regs.dev->num_queues + 1;
 	virtio_put16(false, cap + PCI_MSIX_CONTROL, (uint16_t)(vp->vectors - 1));

@@ -62,23 +62,26 @@ struct virtio_fake;
 int virtio_fake_create(const struct virtio_fake_options *options, struct virtio_fake **fake);
 
 /*
- * Put a device on the bus, before the first virtio_fake_find(). The bed owns it from now on: it destroys it. 0; -VIRTIO_ENOSPC:
- * the bed or the bus is full; -VIRTIO_EBUSY: the driver's end has looked already; or what the bus finds wrong with the device.
+ * Put a device on the bus, before the first virtio_fake_find(). The bed owns it from now on: it destroys it. 0; -VIRTIO_EINVAL: null, or
+ * it is there already; -VIRTIO_ENOSPC: the bed or the bus is full; -VIRTIO_EBUSY: the driver's end has looked already; or what the bus finds wrong with the device.
  * After an error it is still the caller's.
  */
 int virtio_fake_add(struct virtio_fake *fake, struct virtio_dev *dev);
 
-/* What a driver sees of the @index-th device that was added. 0 and *@vdev; -VIRTIO_ENOENT. */
+/* What a driver sees of the @index-th device that was added. 0 and *@vdev; -VIRTIO_ENOENT: there is none; -VIRTIO_EINVAL: null. */
 int virtio_fake_find(struct virtio_fake *fake, unsigned int index, struct virtio_device **vdev);
 
-/* Deliver the interrupts that are pending, and those that come of it. How many rounds it took: 0 = there was none. */
+/* Deliver the interrupts that are pending, and those that come of it. How many rounds it took: 0 = there was none, or no bed. */
 unsigned int virtio_fake_deliver(struct virtio_fake *fake);
 
-/* Zeroed guest memory, aligned to @align (a power of two), and its release. NULL: there is no more. */
+/*
+ * Zeroed guest memory, aligned to @align, and its release. NULL: there is no more, or @align is no power of two. What was never given
+ * out, or was released before, is not released.
+ */
 void *virtio_fake_alloc(struct virtio_fake *fake, size_t size, size_t align);
 void virtio_fake_free(struct virtio_fake *fake, void *ptr, size_t size);
 
-/* How guest-physical addresses and pointers correspond in this bed. */
+/* How guest-physical addresses and pointers correspond in this bed; null without one. */
 const struct virtio_mem *virtio_fake_mem(const struct virtio_fake *fake);
 
 /* Why a device stopped, and which; NULL: none did since the bed was made or was last asked. @dev may be NULL. */

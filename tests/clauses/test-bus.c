@@ -65,7 +65,8 @@ static void write_register(void *opaque, uint64_t address, unsigned int size, ui
 
 static void probe(struct registers *r, struct virtio_mmio_access *access, struct virtio_mmio_device *device)
 {
-	static const struct virtio_platform platform;
+	static const struct virtio_mem mem;
+	static const struct virtio_platform platform = { .mem = &mem };
 
 	*access = (struct virtio_mmio_access){ .read = read_register, .write = write_register, .opaque = r };
 	assert_int_equal(virtio_mmio_probe(device, &platform, access, 0, 0x200, false), 0);

@@ -366,7 +366,7 @@ static void capabilities(void **state)
 	assert_memory_equal(fn.config + 0x48, "\5\0\7", 3);
 	assert_int_equal(pci_function_get16(&fn, PCI_STATUS), PCI_STATUS_CAPABILITIES);
 	assert_int_equal(pci_function_add_capability(&fn, 9, body, 169), -VIRTIO_ENOSPC);
-	assert_int_equal(pci_function_add_capability(&fn, 9, body, 1), -VIRTIO_ENOSPC);
+	assert_int_equal(pci_function_add_capability(&fn, 9, body, 1), -VIRTIO_EINVAL);
 	assert_int_equal(pci_function_add_capability(&fn, 9, body, 168), 0x58);
 }
 

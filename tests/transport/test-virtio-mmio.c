@@ -580,7 +580,7 @@ static uint32_t fake_read(void *opaque, uint64_t address, unsigned int size)
 /* clause 4.2.3.1.1: what is no device is left alone. */
 static void no_device(void **state)
 {
-	const struct virtio_mmio_access access = { .read = fake_read };
+	const struct virtio_mmio_access access = { .read = fake_read, .write = m.access.write };
 	static const struct {
 		uint32_t magic, version, id;
 		int ret;
