@@ -6,6 +6,22 @@
 
 #define UNLINK_DIRECTORY 0x200u		/* AT_REMOVEDIR */
 
+/* May a file called @name be made in @dir? @error says why @dir is NULL. All of the request has been read. */
+static int may_make(const struct p9_call *call, const struct p9_fid *dir, const char *name, int error)
+{
+	if (!dir)
+		return error;
+	return call->in.bad ? -EINVAL : p9_check_name(name, true);
+}
+
+/* Answer with the new file. */
+static int made(struct p9_call *call, int error, const struct share_id *id)
+{
+	if (!error)
+		p9_put_id(&call->out, id);
+	return error;
+}
+
 /* Tsymlink: fid[4] name[s] target[s] gid[4] */
 int p9_symlink(struct p9_call *call)
 {
@@ -15,16 +31,8 @@ int p9_symlink(struct p9_call *call)
 	struct share_id id;
 
 	p9_get32(&call->in);
-	if (!dir)
-		return error;
-	if (call->in.bad)
-		return -EINVAL;
-	error = p9_check_name(name, true);
-	if (!error)
-		error = call->ops->symlink(call->backend, dir->file, name, target, &id);
-	if (!error)
-		p9_put_id(&call->out, &id);
-	return error;
+	error = may_make(call, dir, name, error);
+	return error ? error : made(call, call->ops->symlink(call->backend, dir->file, name, target, &id), &id);
 }
 
 /* Tmknod: dfid[4] name[s] mode[4] major[4] minor[4] gid[4] */
@@ -39,16 +47,8 @@ int p9_mknod(struct p9_call *call)
 	p9_get32(&call->in);
 	p9_get32(&call->in);
 	p9_get32(&call->in);
-	if (!dir)
-		return error;
-	if (call->in.bad)
-		return -EINVAL;
-	error = p9_check_name(name, true);
-	if (!error)
-		error = call->ops->mknod(call->backend, dir->file, name, mode, &id);
-	if (!error)
-		p9_put_id(&call->out, &id);
-	return error;
+	error = may_make(call, dir, name, error);
+	return error ? error : made(call, call->ops->mknod(call->backend, dir->file, name, mode, &id), &id);
 }
 
 /* Tmkdir: dfid[4] name[s] mode[4] gid[4] */
@@ -61,16 +61,8 @@ int p9_mkdir(struct p9_call *call)
 	struct share_id id;
 
 	p9_get32(&call->in);
-	if (!dir)
-		return error;
-	if (call->in.bad)
-		return -EINVAL;
-	error = p9_check_name(name, true);
-	if (!error)
-		error = call->ops->mkdir(call->backend, dir->file, name, mode, &id);
-	if (!error)
-		p9_put_id(&call->out, &id);
-	return error;
+	error = may_make(call, dir, name, error);
+	return error ? error : made(call, call->ops->mkdir(call->backend, dir->file, name, mode, &id), &id);
 }
 
 /* Tlink: dfid[4] fid[4] name[s] */
@@ -80,11 +72,7 @@ int p9_link(struct p9_call *call)
 	struct p9_fid *dir = p9_call_file(call, &error), *fid = dir ? p9_call_file(call, &error) : NULL;
 	const char *name = p9_get_string(&call->in);
 
-	if (!fid)
-		return error;
-	if (call->in.bad)
-		return -EINVAL;
-	error = p9_check_name(name, true);
+	error = may_make(call, fid, name, error);
 	return error ? error : call->ops->link(call->backend, dir->file, name, fid->file);
 }
 

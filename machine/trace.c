@@ -2,6 +2,7 @@
 #include "machine/trace.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,4 +52,16 @@ void trace_line(const char *format, ...)
 	line[len++] = '\n';
 	if (write(STDERR_FILENO, line, len) < 0)
 		return;
+}
+
+void trace_cpu_stats(const struct cpu *cpu)
+{
+	const struct cpu_stats *c = cpu_stats(cpu);
+
+	trace_line("stats: cpu exits %" PRIu64 ", kicks %" PRIu64 ", jump misses %" PRIu64 ", emulated %" PRIu64, c->exits, c->kicks,
+		   c->misses, c->emulated);
+	trace_line("stats: blocks %" PRIu64 ", guest bytes %" PRIu64 ", host bytes %" PRIu64 ", flushes %" PRIu64 ", rewritten %" PRIu64,
+		   c->blocks, c->block_bytes, c->host_bytes, c->flushes, c->smc);
+	trace_line("stats: host faults %" PRIu64 ", guest faults %" PRIu64 ", maps %" PRIu64 ", unmaps %" PRIu64 ", slots reused %" PRIu64,
+		   c->host_faults, c->guest_faults, c->maps, c->unmaps, c->slot_reuse);
 }

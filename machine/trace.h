@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "cpu/x86/cpu.h"
 #include "host/error.h"
 
 enum {
@@ -26,5 +27,8 @@ int trace_parse(const char *list, uint32_t *bits, struct error *error);
 
 /** trace_line - one line on stderr, "trace: " in front, in a single write. */
 void trace_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** trace_cpu_stats - the processor's counters, for --trace stats */
+void trace_cpu_stats(const struct cpu *cpu);
 
 #endif

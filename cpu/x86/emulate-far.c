@@ -44,18 +44,25 @@ static bool selector_fault(struct emulation *e, uint32_t vector, uint32_t select
 	return emulate_fault(e, vector, selector & 0xfffc);
 }
 
-/* Fetch what must be a code segment. */
-static bool fetch_code(struct emulation *e, uint32_t selector, struct segment *cs)
+/* Fetch what must be a descriptor. */
+static bool fetch(struct emulation *e, uint32_t selector, uint32_t *low, uint32_t *high)
 {
-	uint32_t low, high;
 	bool found;
 
 	if (selector_null(selector))
 		return emulate_fault(e, TRAP_GP, 0);
-	if (!emulate_descriptor(e, selector, &low, &high, &found))
+	if (!emulate_descriptor(e, selector, low, high, &found))
 		return false;
-	if (!found)
-		return selector_fault(e, TRAP_GP, selector);
+	return found || selector_fault(e, TRAP_GP, selector);
+}
+
+/* Fetch what must be a code segment. */
+static bool fetch_code(struct emulation *e, uint32_t selector, struct segment *cs)
+{
+	uint32_t low, high;
+
+	if (!fetch(e, selector, &low, &high))
+		return false;
 	if ((high & (ATTR_S | ATTR_CODE)) != (ATTR_S | ATTR_CODE))
 		return selector_fault(e, TRAP_GP, selector);
 	*cs = emulate_segment(selector, low, high);
@@ -170,14 +177,9 @@ static bool return_target(struct emulation *e, uint32_t selector, struct segment
 static bool return_stack(struct emulation *e, uint32_t selector, unsigned rpl, struct segment *ss)
 {
 	uint32_t low, high;
-	bool found;
 
-	if (selector_null(selector))
-		return emulate_fault(e, TRAP_GP, 0);
-	if (!emulate_descriptor(e, selector, &low, &high, &found))
+	if (!fetch(e, selector, &low, &high))
 		return false;
-	if (!found)
-		return selector_fault(e, TRAP_GP, selector);
 	if ((selector & 3) != rpl || (high & (ATTR_S | ATTR_CODE | ATTR_RW)) != (ATTR_S | ATTR_RW) || attr_dpl(high) != rpl)
 		return selector_fault(e, TRAP_GP, selector);
 	if (!(high & ATTR_P))

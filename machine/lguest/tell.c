@@ -66,7 +66,6 @@ void lguest_print_stats(struct machine *machine)
 {
 	const struct lguest *m = (const struct lguest *)machine;
 	const struct lguest_stats *s = &m->stats;
-	const struct cpu_stats *c = cpu_stats(m->cpu);
 
 	for (unsigned int i = 0; i < m->abi->call_limit; i++)
 		if (s->hypercalls[i])
@@ -76,10 +75,5 @@ void lguest_print_stats(struct machine *machine)
 			trace_line("stats: trap %u %" PRIu64, i, s->traps[i]);
 	trace_line("stats: queued calls %" PRIu64 ", interrupts %" PRIu64 ", privileged instructions %" PRIu64 ", doorbells %" PRIu64
 		   ", halts %" PRIu64, s->queued, s->interrupts, s->privileged, s->notifies, s->halts);
-	trace_line("stats: cpu exits %" PRIu64 ", kicks %" PRIu64 ", jump misses %" PRIu64 ", emulated %" PRIu64, c->exits, c->kicks,
-		   c->misses, c->emulated);
-	trace_line("stats: blocks %" PRIu64 ", guest bytes %" PRIu64 ", host bytes %" PRIu64 ", flushes %" PRIu64 ", rewritten %" PRIu64,
-		   c->blocks, c->block_bytes, c->host_bytes, c->flushes, c->smc);
-	trace_line("stats: host faults %" PRIu64 ", guest faults %" PRIu64 ", maps %" PRIu64 ", unmaps %" PRIu64 ", slots reused %" PRIu64,
-		   c->host_faults, c->guest_faults, c->maps, c->unmaps, c->slot_reuse);
+	trace_cpu_stats(m->cpu);
 }

@@ -69,17 +69,11 @@ void pc_print_stats(struct machine *machine)
 {
 	const struct pc *m = (const struct pc *)machine;
 	const struct pc_stats *s = &m->stats;
-	const struct cpu_stats *c = cpu_stats(m->cpu);
 
 	for (unsigned int i = 0; i < 256; i++)
 		if (s->interrupts[i])
 			trace_line("stats: interrupt vector %#x %" PRIu64, i, s->interrupts[i]);
 	trace_line("stats: port reads %" PRIu64 ", port writes %" PRIu64 ", MSR accesses %" PRIu64 ", halts %" PRIu64, s->in, s->out, s->msrs,
 		   s->halts);
-	trace_line("stats: cpu exits %" PRIu64 ", kicks %" PRIu64 ", jump misses %" PRIu64 ", emulated %" PRIu64, c->exits, c->kicks,
-		   c->misses, c->emulated);
-	trace_line("stats: blocks %" PRIu64 ", guest bytes %" PRIu64 ", host bytes %" PRIu64 ", flushes %" PRIu64 ", rewritten %" PRIu64,
-		   c->blocks, c->block_bytes, c->host_bytes, c->flushes, c->smc);
-	trace_line("stats: host faults %" PRIu64 ", guest faults %" PRIu64 ", maps %" PRIu64 ", unmaps %" PRIu64 ", slots reused %" PRIu64,
-		   c->host_faults, c->guest_faults, c->maps, c->unmaps, c->slot_reuse);
+	trace_cpu_stats(m->cpu);
 }
