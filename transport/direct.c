@@ -82,6 +82,14 @@ static void direct_reset(struct virtio_device *vdev)
 	of(vdev)->config = false;
 }
 
+static int direct_enable_queue(struct virtio_queue *vq)
+{
+	struct virtio_direct *direct = of(vq->vdev);
+	const struct guest_ring *ring = &direct->ring[vq->index];
+
+	return virtio_dev_set_queue(direct->dev, vq->index, ring->num, ring->address, ring->driver, ring->device);
+}
+
 static int direct_find_queue(struct virtio_device *vdev, unsigned int index, struct virtio_queue **vq)
 {
 	struct virtio_direct *direct = of(vdev);
@@ -91,10 +99,15 @@ static int direct_find_queue(struct virtio_device *vdev, unsigned int index, str
 
 	if (ret < 0)
 		return ret;
-	ret = virtio_dev_set_queue(direct->dev, index, num, ring->address, ring->driver, ring->device);
+	ret = direct_enable_queue(*vq);
 	if (ret < 0)
 		guest_ring_destroy(*vq, ring);
 	return ret;
+}
+
+static int direct_reset_queue(struct virtio_queue *vq)
+{
+	return virtio_dev_reset_queue(of(vq->vdev)->dev, vq->index);
 }
 
 static void direct_delete_queue(struct virtio_queue *vq)
@@ -118,6 +131,9 @@ static const struct virtio_bus direct_bus = {
 	.find_queue = direct_find_queue,
 	.delete_queue = direct_delete_queue,
 	.notify = direct_notify,
+	.reset_queue = direct_reset_queue,
+	.enable_queue = direct_enable_queue,
+	.helps = VIRTIO_F_RING_RESET,
 };
 
 /* --- both ----------------------------------------------------------------------------------------------------------- */
@@ -131,6 +147,9 @@ int virtio_direct_init(struct virtio_direct *direct, struct virtio_dev *dev, con
 		.vdev = { .id = dev->id, .bus = &direct_bus, .platform = platform, .legacy_big_endian = big_endian },
 		.dev = dev,
 	};
+	/* A device that cannot forget a queue by itself must not be asked to. */
+	if (dev->ops->queue_reset)
+		dev->offered |= VIRTIO_F_RING_RESET;
 	dev->transport = &direct_transport;
 	dev->transport_data = direct;
 	dev->mem = platform->mem;

@@ -27,7 +27,7 @@ int guest_ring_create(struct virtio_device *vdev, unsigned int index, uint32_t n
 	base = platform->alloc ? platform->alloc(platform->opaque, size, VRING_LEGACY_ALIGN) : NULL;
 	if (!base)
 		return -VIRTIO_ENOMEM;
-	*ring = (struct guest_ring){ .base = base, .size = size, .address = virtio_mem_address(platform->mem, base, size) };
+	*ring = (struct guest_ring){ .base = base, .size = size, .num = num, .address = virtio_mem_address(platform->mem, base, size) };
 	ring->driver = ring->address + vring_desc_bytes(num);
 	ring->device = ring->address + used;
 	if (ring->address != VIRTIO_BAD_ADDRESS)

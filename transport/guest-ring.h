@@ -21,6 +21,7 @@ static inline unsigned int guest_access_width(size_t offset, size_t len)
 struct guest_ring {
 	void *base;			/* NULL = none */
 	size_t size;
+	uint32_t num;			/* entries */
 	uint64_t address;		/* guest-physical: of the descriptors */
 	uint64_t driver, device;	/* and of the two other parts */
 };

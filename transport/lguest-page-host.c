@@ -3,7 +3,7 @@
  * lguest-page-host.c - the host's end of the lguest bus (layout and sources: lguest-page.h).
  *
  * The page is shared with the guest, so it is something we say, not something we remember: offsets, ring addresses and the features
- * offered are kept in struct lguest_slot. What the guest says there (status, accepted features) is read once per NOTIFY.
+ * offered are kept in struct lguest_slot. What the guest says there (status, accepted features, configuration) is read once per NOTIFY.
  *
  * Order of events for one device: status 0 and NOTIFY (reset); status 1, then 3, silently; the accepted features and NOTIFY; from then
  * on the rings are used. Status 7 comes later, silently: waiting for it would deadlock, because the guest's console driver prints, and
@@ -22,14 +22,12 @@ static unsigned int features_at(const struct lguest_slot *slot)
 	return PAGE_DESC_HEADER + LGUEST_DESC_VQ * slot->num_vq;
 }
 
-static void write_config(const struct lguest_page *bus, const struct lguest_slot *slot)
+static uint8_t *config_of(const struct lguest_page *bus, const struct lguest_slot *slot)
 {
-	uint8_t *config = page_at(bus, slot, features_at(slot) + 2 * LGUEST_FEATURE_LEN);
-
-	virtio_dev_config_read(slot->dev, 0, config, slot->config_len);
+	return page_at(bus, slot, features_at(slot) + 2 * LGUEST_FEATURE_LEN);
 }
 
-static void write_descriptor(const struct lguest_page *bus, const struct lguest_slot *slot)
+static void write_descriptor(const struct lguest_page *bus, struct lguest_slot *slot)
 {
 	uint8_t *d = page_at(bus, slot, 0), *vq = d + PAGE_DESC_HEADER;
 
@@ -44,7 +42,7 @@ static void write_descriptor(const struct lguest_page *bus, const struct lguest_
 		virtio_put32(false, vq + LGUEST_VQ_PFN, (uint32_t)(slot->ring[i] / LGUEST_PAGE_SIZE));
 	}
 	virtio_put32(false, vq, slot->offered);
-	write_config(bus, slot);
+	page_config_write(&slot->config, slot->dev, config_of(bus, slot));
 }
 
 /* --- what devices tell the guest -------------------------------------------------------------------------------------- */
@@ -61,7 +59,7 @@ static void lguest_config_changed(struct virtio_dev *dev)
 {
 	struct lguest_slot *slot = dev->transport_data;
 
-	write_config(slot->bus, slot);
+	page_config_changed(&slot->config, dev, config_of(slot->bus, slot));
 }
 
 static void lguest_broken(struct virtio_dev *dev)
@@ -163,6 +161,7 @@ static void descriptor_event(struct lguest_page *bus, struct lguest_slot *slot)
 {
 	uint8_t status = *(const volatile uint8_t *)page_at(bus, slot, PAGE_DESC_STATUS);
 
+	page_config_take(&slot->config, slot->dev, config_of(bus, slot));
 	if (!status) {
 		reset(bus, slot);
 	} else if (status & VIRTIO_STATUS_FAILED) {
@@ -183,6 +182,7 @@ bool lguest_page_notify(struct lguest_page *bus, uint64_t address)
 
 		for (unsigned int q = 0; q < slot->num_vq; q++) {
 			if (slot->ring[q] == address) {
+				page_config_take(&slot->config, slot->dev, config_of(bus, slot));
 				virtio_dev_kick(slot->dev, q);
 				return true;
 			}

@@ -37,6 +37,7 @@ struct lguest_slot {
 	uint8_t first_irq;		/* queue n has irq first_irq + n */
 	uint32_t offered;
 	uint64_t ring[LGUEST_MAX_IRQS];	/* guest-physical address of each queue's ring */
+	struct page_config config;
 };
 
 struct lguest_page {

@@ -92,3 +92,41 @@ void page_rings_start(struct virtio_dev *dev, const uint64_t *ring)
 	}
 	virtio_dev_start(dev);
 }
+
+/* --- configuration -------------------------------------------------------------------------------------------------- */
+
+void page_config_write(struct page_config *c, struct virtio_dev *dev, uint8_t *config)
+{
+	virtio_dev_config_read(dev, 0, c->seen, dev->config_len);
+	virtio_copy(config, c->seen, dev->config_len);
+}
+
+void page_config_take(struct page_config *c, struct virtio_dev *dev, const uint8_t *config)
+{
+	for (size_t at = 0, len; at < dev->config_len; at += len) {
+		bool changed = false;
+		uint8_t word[4];
+
+		len = dev->config_len - at < sizeof(word) ? dev->config_len - at : sizeof(word);
+		for (size_t i = 0; i < len; i++) {
+			word[i] = ((const volatile uint8_t *)config)[at + i];
+			changed |= word[i] != c->seen[at + i];
+		}
+		if (!changed)
+			continue;
+		/* Seen before it is told: the device may answer with a change. */
+		virtio_copy(c->seen + at, word, len);
+		virtio_dev_config_write(dev, at, word, len);
+	}
+}
+
+void page_config_changed(struct page_config *c, struct virtio_dev *dev, uint8_t *config)
+{
+	uint8_t now[VIRTIO_CONFIG_MAX];
+
+	page_config_take(c, dev, config);
+	virtio_dev_config_read(dev, 0, now, dev->config_len);
+	for (size_t i = 0; i < dev->config_len; i++)
+		if (now[i] != c->seen[i])
+			config[i] = c->seen[i] = now[i];
+}

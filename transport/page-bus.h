@@ -84,6 +84,23 @@ void page_rings_zero(const struct page_space *space, const struct virtio_dev *de
 /* The features are final: set the queues up on their rings, and serve them. */
 void page_rings_start(struct virtio_dev *dev, const uint64_t *ring);
 
+/*
+ * A device's configuration, which lies in the page at @config and is the guest's to write too; it makes no call for that. So the host
+ * keeps what it has seen there, and looks at the page whenever the guest calls for another reason.
+ */
+struct page_config {
+	uint8_t seen[255];
+};
+
+/* The descriptor is written: show the configuration of @dev. */
+void page_config_write(struct page_config *c, struct virtio_dev *dev, uint8_t *config);
+
+/* Tell @dev what the guest has written, by the word. Each byte is read once; one that is changing meanwhile is seen next time. */
+void page_config_take(struct page_config *c, struct virtio_dev *dev, const uint8_t *config);
+
+/* The device's configuration has changed: show what did, once the guest's own writes are taken. */
+void page_config_changed(struct page_config *c, struct virtio_dev *dev, uint8_t *config);
+
 /* --- the guest's end ------------------------------------------------------------------------------------------------ */
 
 /* A descriptor found; the host may change it at any time, but then it is the host's own devices that suffer. */

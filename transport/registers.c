@@ -126,6 +126,20 @@ void virtio_regs_enable(struct virtio_regs *regs)
 		q->enabled = true;
 }
 
+void virtio_regs_stop_queue(struct virtio_regs *regs)
+{
+	struct virtio_dev *dev = regs->dev;
+
+	if (!dev->ops->queue_reset) {
+		virtio_regs_reset(regs);
+		return;
+	}
+	dev->ops->queue_reset(dev, regs->queue_select);
+	vring_device_reset(&dev->queues[regs->queue_select]);
+	virtio_regs_selected(regs)->enabled = false;
+	virtio_regs_selected(regs)->pfn = 0;
+}
+
 void virtio_regs_reset_queue(struct virtio_regs *regs)
 {
 	/* 2.6.1: when the driver sees that the queue is not enabled any more, the device is done with it. */
@@ -173,7 +187,11 @@ void virtio_regs_legacy_set_pfn(struct virtio_regs *regs, uint32_t pfn)
 	if (!regs->dev->live) {
 		q->pfn = pfn;
 	} else if (!pfn) {
-		/* The memory is the driver's again. What else it may be doing with the device does not outlive that. */
+		virtio_regs_stop_queue(regs);
+		/* Of an older driver that uses no queue any more, nothing outlives that: it may agree on other features next. */
+		for (unsigned int i = 0; i < regs->dev->num_queues; i++)
+			if (regs->queue[i].pfn)
+				return;
 		virtio_regs_reset(regs);
 	} else if (!q->pfn) {
 		q->pfn = pfn;

@@ -99,6 +99,12 @@ void virtio_regs_set_status(struct virtio_regs *regs, uint8_t status);
 /* Enable the selected queue, which has been described. */
 void virtio_regs_enable(struct virtio_regs *regs);
 
+/*
+ * The driver stops using the selected queue, which exists, and was not asked whether that can be: with this call it gets its memory
+ * back. A device that cannot forget one queue is reset.
+ */
+void virtio_regs_stop_queue(struct virtio_regs *regs);
+
 /* Reset the selected queue (virtio 1.2, 2.6.1): it is as after a reset of the device. Nothing without VIRTIO_F_RING_RESET. */
 void virtio_regs_reset_queue(struct virtio_regs *regs);
 

@@ -10,6 +10,8 @@
  * the first kick or at DRIVER_OK, whichever comes first, and the device begins then.
  *
  * A token belongs to the guest: we hand back what it stored, and nothing while that is 0, which it would follow as a pointer.
+ * What the guest writes into a device's configuration is told with its next call for that device.
+ *
  * RESET clears the tokens, because those of a driver that is gone are no better.
  */
 #include <transport/page-bus.h>
@@ -27,13 +29,13 @@ static unsigned int features_at(const struct s390_slot *slot)
 	return PAGE_DESC_HEADER + S390_DESC_VQ * slot->dev->num_queues;
 }
 
-static void write_config(const struct s390_page *bus, const struct s390_slot *slot)
+static uint8_t *config_of(const struct s390_page *bus, const struct s390_slot *slot)
 {
-	virtio_dev_config_read(slot->dev, 0, page_at(bus, slot, features_at(slot) + 2 * S390_FEATURE_LEN), slot->dev->config_len);
+	return page_at(bus, slot, features_at(slot) + 2 * S390_FEATURE_LEN);
 }
 
 /* The type comes last: a running guest that looks at the page meanwhile takes the list to end here. */
-static void write_descriptor(const struct s390_page *bus, const struct s390_slot *slot)
+static void write_descriptor(const struct s390_page *bus, struct s390_slot *slot)
 {
 	uint8_t *d = page_at(bus, slot, 0), *vq = d + PAGE_DESC_HEADER;
 
@@ -47,7 +49,7 @@ static void write_descriptor(const struct s390_page *bus, const struct s390_slot
 	}
 	/* A bitmap of bytes: little-endian in any byte order. */
 	virtio_put32(false, vq, slot->offered);
-	write_config(bus, slot);
+	page_config_write(&slot->config, slot->dev, config_of(bus, slot));
 	/* release: pairs with the guest's reading of the type, before all else. */
 	__atomic_store_n(&d[PAGE_DESC_TYPE], (uint8_t)slot->dev->id, __ATOMIC_RELEASE);
 }
@@ -76,7 +78,7 @@ static void s390_config_changed(struct virtio_dev *dev)
 {
 	struct s390_slot *slot = dev->transport_data;
 
-	write_config(slot->bus, slot);
+	page_config_changed(&slot->config, dev, config_of(slot->bus, slot));
 	if (!slot->bus->reasons || !dev->live)
 		return;
 	for (unsigned int i = 0; i < dev->num_queues; i++) {
@@ -223,6 +225,7 @@ static void print(struct s390_page *bus, uint64_t at)
 
 static void kick(struct s390_page *bus, struct s390_slot *slot, unsigned int queue)
 {
+	page_config_take(&slot->config, slot->dev, config_of(bus, slot));
 	if ((slot->dev->status & (VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FAILED)) == VIRTIO_STATUS_DRIVER)
 		begin(bus, slot);
 	virtio_dev_kick(slot->dev, queue);
@@ -257,6 +260,7 @@ int64_t s390_page_call(struct s390_page *bus, uint64_t number, uint64_t argument
 		return -VIRTIO_EINVAL;
 	for (unsigned int i = 0; i < bus->space.count; i++) {
 		if (bus->space.top + bus->slot[i].offset == argument) {
+			page_config_take(&bus->slot[i].config, bus->slot[i].dev, config_of(bus, &bus->slot[i]));
 			(number == S390_RESET ? reset : set_status)(bus, &bus->slot[i]);
 			return 0;
 		}

@@ -31,6 +31,7 @@ struct s390_slot {
 	uint16_t length;		/* its bytes */
 	uint32_t offered;
 	uint64_t ring[S390_MAX_QUEUES];	/* address of each queue's ring */
+	struct page_config config;
 };
 
 struct s390_page {

@@ -135,19 +135,15 @@ static int modern_finalize_features(struct virtio_device *vdev)
 /* 4.2.3.2: select it, see that nobody uses it, ask for its size, give it memory. */
 static int begin_queue(struct virtio_mmio_device *dev, unsigned int index, uint32_t in_use, struct virtio_queue **vq)
 {
-	uint32_t num;
 	int ret;
 
 	out(dev, VIRTIO_MMIO_QUEUE_SEL, index);
 	if (in(dev, in_use))
 		return -VIRTIO_EBUSY;
-	num = in(dev, VIRTIO_MMIO_QUEUE_NUM_MAX);
-	ret = guest_ring_create(&dev->vdev, index, num, &dev->ring[index], vq);
-	if (ret < 0)
-		return ret;
-	(*vq)->handle = index;
-	out(dev, VIRTIO_MMIO_QUEUE_NUM, num);
-	return 0;
+	ret = guest_ring_create(&dev->vdev, index, in(dev, VIRTIO_MMIO_QUEUE_NUM_MAX), &dev->ring[index], vq);
+	if (!ret)
+		(*vq)->handle = index;
+	return ret;
 }
 
 static void out_address(struct virtio_mmio_device *dev, uint32_t low, uint64_t address)
@@ -156,18 +152,49 @@ static void out_address(struct virtio_mmio_device *dev, uint32_t low, uint64_t a
 	out(dev, low + 4, (uint32_t)(address >> 32));
 }
 
-static int modern_find_queue(struct virtio_device *vdev, unsigned int index, struct virtio_queue **vq)
+/* Describe the queue, and have it used. */
+static int modern_enable_queue(struct virtio_queue *vq)
 {
-	struct virtio_mmio_device *dev = of(vdev);
-	int ret = begin_queue(dev, index, VIRTIO_MMIO_QUEUE_READY, vq);
+	struct virtio_mmio_device *dev = of(vq->vdev);
+	const struct guest_ring *ring = &dev->ring[vq->index];
 
-	if (ret < 0)
-		return ret;
-	out_address(dev, VIRTIO_MMIO_QUEUE_DESC_LOW, dev->ring[index].address);
-	out_address(dev, VIRTIO_MMIO_QUEUE_DRIVER_LOW, dev->ring[index].driver);
-	out_address(dev, VIRTIO_MMIO_QUEUE_DEVICE_LOW, dev->ring[index].device);
+	out(dev, VIRTIO_MMIO_QUEUE_SEL, vq->index);
+	out(dev, VIRTIO_MMIO_QUEUE_NUM, ring->num);
+	out_address(dev, VIRTIO_MMIO_QUEUE_DESC_LOW, ring->address);
+	out_address(dev, VIRTIO_MMIO_QUEUE_DRIVER_LOW, ring->driver);
+	out_address(dev, VIRTIO_MMIO_QUEUE_DEVICE_LOW, ring->device);
 	out(dev, VIRTIO_MMIO_QUEUE_READY, 1);
 	return 0;
+}
+
+static int modern_find_queue(struct virtio_device *vdev, unsigned int index, struct virtio_queue **vq)
+{
+	int ret = begin_queue(of(vdev), index, VIRTIO_MMIO_QUEUE_READY, vq);
+
+	return ret < 0 ? ret : modern_enable_queue(*vq);
+}
+
+/* 4.2.2.2-13: the queue has been reset when the register reads 0. */
+static int modern_reset_queue(struct virtio_queue *vq)
+{
+	struct virtio_mmio_device *dev = of(vq->vdev);
+
+	out(dev, VIRTIO_MMIO_QUEUE_SEL, vq->index);
+	out(dev, VIRTIO_MMIO_QUEUE_RESET, 1);
+	while (in(dev, VIRTIO_MMIO_QUEUE_RESET))
+		;
+	return 0;
+}
+
+static void modern_delete_queue(struct virtio_queue *vq)
+{
+	struct virtio_mmio_device *dev = of(vq->vdev);
+
+	/* 4.2.2.2-10: to stop using a queue, write 0 and read it back. The device has been reset, so this is for those that forgot. */
+	out(dev, VIRTIO_MMIO_QUEUE_SEL, vq->index);
+	out(dev, VIRTIO_MMIO_QUEUE_READY, 0);
+	in(dev, VIRTIO_MMIO_QUEUE_READY);
+	guest_ring_destroy(vq, &dev->ring[vq->index]);
 }
 
 static int legacy_find_queue(struct virtio_device *vdev, unsigned int index, struct virtio_queue **vq)
@@ -177,14 +204,19 @@ static int legacy_find_queue(struct virtio_device *vdev, unsigned int index, str
 
 	if (ret < 0)
 		return ret;
+	out(dev, VIRTIO_MMIO_QUEUE_NUM, dev->ring[index].num);
 	out(dev, VIRTIO_MMIO_QUEUE_ALIGN, VRING_LEGACY_ALIGN);
 	out(dev, VIRTIO_MMIO_QUEUE_PFN, (uint32_t)(dev->ring[index].address / VRING_LEGACY_ALIGN));
 	return 0;
 }
 
-static void mmio_delete_queue(struct virtio_queue *vq)
+static void legacy_delete_queue(struct virtio_queue *vq)
 {
-	guest_ring_destroy(vq, &of(vq->vdev)->ring[vq->index]);
+	struct virtio_mmio_device *dev = of(vq->vdev);
+
+	out(dev, VIRTIO_MMIO_QUEUE_SEL, vq->index);
+	out(dev, VIRTIO_MMIO_QUEUE_PFN, 0);
+	guest_ring_destroy(vq, &dev->ring[vq->index]);
 }
 
 static void mmio_notify(struct virtio_queue *vq)
@@ -203,9 +235,11 @@ static const struct virtio_bus modern_ops = {
 	.set_status = mmio_set_status,
 	.reset = mmio_reset,
 	.find_queue = modern_find_queue,
-	.delete_queue = mmio_delete_queue,
+	.delete_queue = modern_delete_queue,
 	.notify = mmio_notify,
-	.helps = VIRTIO_F_NOTIFICATION_DATA,
+	.reset_queue = modern_reset_queue,
+	.enable_queue = modern_enable_queue,
+	.helps = VIRTIO_F_NOTIFICATION_DATA | VIRTIO_F_RING_RESET,
 };
 
 static const struct virtio_bus legacy_ops = {
@@ -217,7 +251,7 @@ static const struct virtio_bus legacy_ops = {
 	.set_status = mmio_set_status,
 	.reset = mmio_reset,
 	.find_queue = legacy_find_queue,
-	.delete_queue = mmio_delete_queue,
+	.delete_queue = legacy_delete_queue,
 	.notify = mmio_notify,
 };
 

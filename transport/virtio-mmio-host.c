@@ -180,8 +180,8 @@ static void modern_write(struct virtio_mmio *vm, uint32_t offset, uint32_t value
 	if (q && !q->enabled)
 		modern_queue_write(vm, q, offset, value);
 	else if (q && offset == VIRTIO_MMIO_QUEUE_READY && !value)
-		/* 4.2.2.2: the driver wants its memory back. What else it may be doing with the device does not outlive that. */
-		virtio_regs_reset(&vm->regs);
+		/* 4.2.2.1-6: the queue's memory is not touched any more. */
+		virtio_regs_stop_queue(&vm->regs);
 }
 
 static void legacy_write(struct virtio_mmio *vm, uint32_t offset, uint32_t value)

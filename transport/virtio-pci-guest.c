@@ -158,30 +158,52 @@ static void out_address(struct virtio_pci_device *dev, unsigned int port, uint64
 	out(dev, port + 4, 4, (uint32_t)(address >> 32));
 }
 
+/* Describe the queue, and have it used. 0, or -VIRTIO_ENOSPC: there is no vector for it. */
+static int modern_enable_queue(struct virtio_queue *vq)
+{
+	struct virtio_pci_device *dev = of(vq->vdev);
+	const struct guest_ring *ring = &dev->ring[vq->index];
+	int ret;
+
+	out(dev, dev->common + VIRTIO_PCI_QUEUE_SELECT, 2, vq->index);
+	ret = set_vector(dev, dev->common + VIRTIO_PCI_QUEUE_VECTOR, vq->index + 1);
+	if (ret < 0)
+		return ret;
+	out(dev, dev->common + VIRTIO_PCI_QUEUE_SIZE, 2, ring->num);
+	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DESC, ring->address);
+	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DRIVER, ring->driver);
+	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DEVICE, ring->device);
+	out(dev, dev->common + VIRTIO_PCI_QUEUE_ENABLE, 2, 1);
+	return 0;
+}
+
 static int modern_find_queue(struct virtio_device *vdev, unsigned int index, struct virtio_queue **vq)
 {
 	struct virtio_pci_device *dev = of(vdev);
 	struct guest_ring *ring = &dev->ring[index];
-	uint32_t num;
 	int ret;
 
 	out(dev, dev->common + VIRTIO_PCI_QUEUE_SELECT, 2, index);
-	num = in(dev, dev->common + VIRTIO_PCI_QUEUE_SIZE, 2);
-	ret = guest_ring_create(vdev, index, num, ring, vq);
+	ret = guest_ring_create(vdev, index, in(dev, dev->common + VIRTIO_PCI_QUEUE_SIZE, 2), ring, vq);
 	if (ret < 0)
 		return ret;
-	ret = set_vector(dev, dev->common + VIRTIO_PCI_QUEUE_VECTOR, index + 1);
-	if (ret < 0) {
-		guest_ring_destroy(*vq, ring);
-		return ret;
-	}
-	out(dev, dev->common + VIRTIO_PCI_QUEUE_SIZE, 2, num);
-	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DESC, ring->address);
-	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DRIVER, ring->driver);
-	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DEVICE, ring->device);
 	/* 4.1.4.4: where to kick it. */
 	(*vq)->handle = dev->notify + dev->notify_step * in(dev, dev->common + VIRTIO_PCI_QUEUE_NOTIFY_OFF, 2);
-	out(dev, dev->common + VIRTIO_PCI_QUEUE_ENABLE, 2, 1);
+	ret = modern_enable_queue(*vq);
+	if (ret < 0)
+		guest_ring_destroy(*vq, ring);
+	return ret;
+}
+
+/* 4.1.4.3.2-6: the queue has been reset when the register reads 0. */
+static int modern_reset_queue(struct virtio_queue *vq)
+{
+	struct virtio_pci_device *dev = of(vq->vdev);
+
+	out(dev, dev->common + VIRTIO_PCI_QUEUE_SELECT, 2, vq->index);
+	out(dev, dev->common + VIRTIO_PCI_QUEUE_RESET, 2, 1);
+	while (in(dev, dev->common + VIRTIO_PCI_QUEUE_RESET, 2))
+		;
 	return 0;
 }
 
@@ -244,7 +266,9 @@ const struct virtio_bus virtio_pci_modern_bus = {
 	.find_queue = modern_find_queue,
 	.delete_queue = pci_delete_queue,
 	.notify = modern_notify,
-	.helps = VIRTIO_F_NOTIFICATION_DATA,
+	.reset_queue = modern_reset_queue,
+	.enable_queue = modern_enable_queue,
+	.helps = VIRTIO_F_NOTIFICATION_DATA | VIRTIO_F_RING_RESET,
 };
 
 const struct virtio_bus virtio_pci_legacy_bus = {

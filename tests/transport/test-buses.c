@@ -359,6 +359,134 @@ static void together(void **state)
 	virtio_console_remove(con);
 }
 
+/* A device of one queue and a few bytes of configuration. */
+struct toy {
+	struct virtio_dev dev;
+	struct vring_device queue;
+	uint8_t config[11];
+	unsigned int writes, resets, taken;
+	bool hold;
+};
+
+static void toy_get(struct virtio_dev *dev, void *config)
+{
+	memcpy(config, ((struct toy *)dev)->config, sizeof(((struct toy *)dev)->config));
+}
+
+static void toy_set(struct virtio_dev *dev, size_t offset, const void *data, size_t len)
+{
+	struct toy *toy = (struct toy *)dev;
+
+	memcpy(toy->config + offset, data, len);
+	toy->writes++;
+	/* As devices do that round what they are told. */
+	if (toy->config[3] > 100) {
+		toy->config[3] = 100;
+		virtio_dev_config_changed(dev);
+	}
+}
+
+static void toy_notify(struct virtio_dev *dev, unsigned int queue)
+{
+	struct vring_buffer buf;
+	struct virtio_iov iov[4];
+
+	while (virtio_dev_pop(dev, queue, &buf, iov, 4) == 1) {
+		((struct toy *)dev)->taken++;
+		if (!((struct toy *)dev)->hold)
+			virtio_dev_push(dev, queue, buf.id, 0);
+	}
+	virtio_dev_flush(dev, queue);
+}
+
+static void write_config(struct virtio_device *vdev, size_t offset, const char *text)
+{
+	assert_int_equal(vdev->bus->set(vdev, offset, text, strlen(text)), 0);
+}
+
+static void read_config(struct virtio_device *vdev, const char *expected)
+{
+	char config[12] = "";
+
+	assert_int_equal(vdev->bus->get(vdev, 0, config, 11), 0);
+	assert_string_equal(config, expected);
+}
+
+static void toy_reset(struct virtio_dev *dev, unsigned int queue)
+{
+	((struct toy *)dev)->resets++;
+}
+
+/* A bed as the test's, with one device that takes buffers and gives them back unless it is to hold them. */
+static struct virtio_fake *toy_bed(struct toy *toy, struct virtio_device **vdev, struct virtio_queue **vq)
+{
+	static const struct virtio_dev_ops ops = { .name = "toy",
+						   .queue_notify = toy_notify,
+						   .queue_reset = toy_reset,
+						   .config_get = toy_get,
+						   .config_set = toy_set };
+	struct virtio_fake_options options = f.options;
+	struct virtio_fake *fake;
+
+	*toy = (struct toy){
+		.dev = { .ops = &ops, .id = VIRTIO_ID_RNG, .offered = VIRTIO_DEV_RING_FEATURES, .config_len = 11, .num_queues = 1 },
+		.queue.num_max = 16,
+		.config = "0123456789.",
+	};
+	toy->dev.queues = &toy->queue;
+	options.idle = NULL;
+	assert_int_equal(virtio_fake_create(&options, &fake), 0);
+	assert_int_equal(virtio_fake_add(fake, &toy->dev), 0);
+	assert_int_equal(virtio_fake_find(fake, 0, vdev), 0);
+	assert_int_equal(virtio_device_setup(*vdev, 0), 0);
+	assert_int_equal(virtio_device_queue(*vdev, 0, NULL, NULL, vq), 0);
+	virtio_device_ready(*vdev);
+	return fake;
+}
+
+/*
+ * The driver writes into the configuration. Where that is a store to a page the device hears of it when the driver calls next: with
+ * a kick, before a reset; and what either end writes does not undo the other's.
+ */
+static void config_written(void **state)
+{
+	struct virtio_device *vdev;
+	struct virtio_fake *fake;
+	struct virtio_queue *vq;
+	struct virtio_iov piece;
+	unsigned long used;
+	struct toy toy;
+
+	if (!has_features())
+		return;
+	fake = toy_bed(&toy, &vdev, &vq);
+	piece = (struct virtio_iov){ virtio_fake_alloc(fake, 16, 16), 1 };
+	read_config(vdev, "0123456789.");
+	write_config(vdev, 4, "word");
+	write_config(vdev, 10, "!");
+	assert_true(virtio_add_outbuf(vq, &piece, 1, &used) >= 0);
+	virtio_sync(vq);
+	assert_memory_equal(toy.config, "0123word89!", 11);
+	assert_int_equal(toy.writes, 2);
+	read_config(vdev, "0123word89!");
+	/* The device changes something before it has heard of what the driver changed. */
+	write_config(vdev, 5, "u");
+	toy.config[0] = 'D';
+	virtio_dev_config_changed(&toy.dev);
+	read_config(vdev, "D123wurd89!");
+	assert_memory_equal(toy.config, "D123wurd89!", 11);
+	/* It makes something else of what it is told. */
+	write_config(vdev, 3, "x");
+	assert_true(virtio_add_outbuf(vq, &piece, 1, &used) >= 0);
+	virtio_sync(vq);
+	read_config(vdev, "D12dwurd89!");
+	/* The last thing that a driver says. */
+	write_config(vdev, 8, "no");
+	virtio_device_remove(vdev);
+	assert_memory_equal(toy.config, "D12dwurdno!", 11);
+	virtio_fake_destroy(fake);
+}
+
 static unsigned int cancelled;
 
 static void count_cancelled(struct virtio_block_request *request, int error)
@@ -408,6 +536,47 @@ static void reset_in_the_middle(void **state)
 	assert_int_equal(virtio_block_read(blk, 0, data, 512), 0);
 	assert_int_equal(data[0], 0x11);
 	virtio_block_remove(blk);
+}
+
+/*
+ * A buffer that the device holds is taken back. Where one queue can be reset that costs the queue only, which goes on; elsewhere the
+ * device.
+ */
+static void take_back(void **state)
+{
+	bool goes_on = modern();
+	struct virtio_device *vdev;
+	struct virtio_fake *fake;
+	struct virtio_queue *vq;
+	struct virtio_iov piece;
+	unsigned long used;
+	struct toy toy;
+	long id;
+
+	if (before_virtio())
+		return;
+	fake = toy_bed(&toy, &vdev, &vq);
+	toy.hold = true;
+	piece = (struct virtio_iov){ virtio_fake_alloc(fake, 16, 16), 16 };
+	assert_int_equal(!!virtio_device_has(vdev, VIRTIO_F_RING_RESET), goes_on);
+	id = virtio_add_inbuf(vq, &piece, 0, 1, &used);
+	assert_true(id >= 0);
+	virtio_sync(vq);
+	assert_int_equal(toy.taken, 1);
+	virtio_detach_inbuf(vq, id);
+	assert_int_equal(used, VIRTIO_CANCELLED);
+	assert_int_equal(toy.resets, goes_on);
+	assert_int_equal(toy.dev.live, goes_on);
+	assert_int_equal(vdev->lost, !goes_on);
+	toy.hold = false;
+	assert_int_equal(virtio_add_inbuf(vq, &piece, 0, 1, &used) >= 0, goes_on);
+	virtio_sync(vq);
+	virtio_fake_deliver(fake);
+	virtio_harvest(vq);
+	assert_int_equal(toy.taken, 1 + goes_on);
+	assert_int_equal(used, goes_on ? 0 : VIRTIO_CANCELLED);
+	virtio_device_remove(vdev);
+	virtio_fake_destroy(fake);
 }
 
 /* --- those who do not keep to the contract -------------------------------------------------------------------------- */
@@ -562,7 +731,9 @@ static const struct {
 	{ "rng", rng },
 	{ "console", console },
 	{ "together", together },
+	{ "configuration written", config_written },
 	{ "reset in the middle", reset_in_the_middle },
+	{ "take back", take_back },
 	{ "configuration bounds", config_bounds },
 	{ "not offered", not_offered },
 	{ "broken ring", broken_ring },

@@ -359,6 +359,51 @@ static void queue_taken_away(void **state)
 	assert_int_equal(virtio_block_read(blk, 0, data, 512), 0);
 }
 
+/* Kick queue 1 for its @nth buffer, of the two bytes at 0x8000; the available ring lies at @available from the descriptors. */
+static void print_two(uint32_t ring, uint32_t available, uint16_t nth)
+{
+	virtio_put64(false, m.memory + ring, 0x8000);
+	virtio_put32(false, m.memory + ring + 8, 2);
+	virtio_put16(false, m.memory + ring + available + 2, nth);
+	out(VIRTIO_MMIO_QUEUE_NOTIFY, 1);
+}
+
+/* Of several queues one is taken away, and given back elsewhere: without VIRTIO_F_RING_RESET, and the others go on. */
+static void one_queue_taken_away(void **state)
+{
+	struct virtio_dev *dev = m.vm.regs.dev;
+	const struct virtio_dev_ops *ops = dev->ops;
+
+	begin(VIRTIO_F_VERSION_1);
+	for (unsigned int q = 0; q < 2; q++) {
+		describe(q, 16, 0x10000 + 0x10000 * q);
+		out(VIRTIO_MMIO_QUEUE_READY, 1);
+	}
+	out(VIRTIO_MMIO_STATUS, 15);
+	print_two(0x20000, 0x800, 1);
+	assert_int_equal(console.len, 2);
+	out(VIRTIO_MMIO_QUEUE_SEL, 1);
+	out(VIRTIO_MMIO_QUEUE_READY, 0);
+	assert_int_equal(in(VIRTIO_MMIO_QUEUE_READY), 0);
+	out(VIRTIO_MMIO_QUEUE_SEL, 0);
+	assert_int_equal(in(VIRTIO_MMIO_QUEUE_READY), 1);
+	assert_int_equal(in(VIRTIO_MMIO_STATUS), 15);
+	assert_true(dev->live);
+	print_two(0x20000, 0x800, 2);
+	assert_int_equal(console.len, 2);
+	describe(1, 16, 0x30000);
+	out(VIRTIO_MMIO_QUEUE_READY, 1);
+	print_two(0x30000, 0x800, 1);
+	assert_int_equal(console.len, 4);
+	assert_null(m.complaint);
+	/* A device that cannot let go of one queue lets go of all. */
+	dev->ops = &(struct virtio_dev_ops){ .name = "simple" };
+	out(VIRTIO_MMIO_QUEUE_READY, 0);
+	assert_int_equal(in(VIRTIO_MMIO_STATUS), 0);
+	assert_false(dev->live);
+	dev->ops = ops;
+}
+
 /* clause 2.6.1, 4.2.2.1: one queue is reset, in the middle of a request, and set up again, while the device goes on. */
 static void queue_reset(void **state)
 {
@@ -371,7 +416,9 @@ static void queue_reset(void **state)
 	assert_int_equal(offered & VIRTIO_DEV_BUS_FEATURES, VIRTIO_DEV_BUS_FEATURES);
 	assert_int_equal(virtio_mmio_probe(&m.device, &m.platform, &m.access, WINDOW, VIRTIO_MMIO_WINDOW, false), 0);
 	/* Not negotiated: nothing happens. */
+	dev->offered &= ~VIRTIO_F_RING_RESET;
 	assert_int_equal(virtio_block_probe(blk, &m.device.vdev), 0);
+	dev->offered = offered;
 	out(VIRTIO_MMIO_QUEUE_SEL, 0);
 	out(VIRTIO_MMIO_QUEUE_RESET, 1);
 	assert_int_equal(in(VIRTIO_MMIO_QUEUE_READY), 1);
@@ -512,6 +559,37 @@ static void legacy_big(void **state)
 	legacy(true);
 }
 
+/* The same of an older driver; without any queue its device is as before it came. */
+static void legacy_queue_taken_away(void **state)
+{
+	struct virtio_dev *dev = m.vm.regs.dev;
+
+	out(VIRTIO_MMIO_STATUS, 3);
+	out(VIRTIO_MMIO_GUEST_PAGE_SIZE, 4096);
+	for (unsigned int q = 0; q < 2; q++) {
+		out(VIRTIO_MMIO_QUEUE_SEL, q);
+		out(VIRTIO_MMIO_QUEUE_NUM, 16);
+		out(VIRTIO_MMIO_QUEUE_PFN, 0x10 + 0x10 * q);
+	}
+	out(VIRTIO_MMIO_STATUS, 7);
+	print_two(0x20000, 256, 1);
+	assert_int_equal(console.len, 2);
+	out(VIRTIO_MMIO_QUEUE_PFN, 0);
+	print_two(0x20000, 256, 2);
+	assert_int_equal(console.len, 2);
+	assert_int_equal(in(VIRTIO_MMIO_STATUS), 7);
+	out(VIRTIO_MMIO_QUEUE_PFN, 0x30);
+	print_two(0x30000, 256, 1);
+	assert_int_equal(console.len, 4);
+	out(VIRTIO_MMIO_QUEUE_PFN, 0);
+	out(VIRTIO_MMIO_QUEUE_SEL, 0);
+	assert_int_equal(in(VIRTIO_MMIO_QUEUE_PFN), 0x10);
+	out(VIRTIO_MMIO_QUEUE_PFN, 0);
+	assert_int_equal(in(VIRTIO_MMIO_STATUS), 0);
+	assert_false(dev->live);
+	assert_null(m.complaint);
+}
+
 static void legacy_nonsense(void **state)
 {
 	static const struct {
@@ -617,6 +695,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(impossible_queues, setup_console, teardown),
 		cmocka_unit_test_setup_teardown(interrupts, setup_console, teardown),
 		cmocka_unit_test_setup_teardown(queue_taken_away, setup_disk, teardown),
+		cmocka_unit_test_setup_teardown(one_queue_taken_away, setup_console, teardown),
+		cmocka_unit_test_setup_teardown(legacy_queue_taken_away, setup_legacy, teardown),
 		cmocka_unit_test_setup_teardown(queue_reset, setup_disk, teardown),
 		cmocka_unit_test_setup_teardown(notification_data, setup_console, teardown),
 		cmocka_unit_test_setup_teardown(needs_reset, setup_console, teardown),
