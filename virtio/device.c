@@ -48,8 +48,11 @@ static bool serving(const struct virtio_dev *dev, unsigned int queue)
 
 void virtio_dev_push(struct virtio_dev *dev, unsigned int queue, uint32_t id, uint32_t written)
 {
-	if (serving(dev, queue))
-		vring_device_push(&dev->queues[queue], id, written);
+	if (!serving(dev, queue))
+		return;
+	if (dev->transport && dev->transport->given)
+		dev->transport->given(dev, queue, id);
+	vring_device_push(&dev->queues[queue], id, written);
 }
 
 void virtio_dev_flush(struct virtio_dev *dev, unsigned int queue)

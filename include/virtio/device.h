@@ -54,10 +54,11 @@ struct virtio_transport_ops {
 	/* The device or a ring broke (dev->broken says why). Called once per reset. May be NULL. */
 	void (*broken)(struct virtio_dev *dev);
 	/*
-	 * For a bus that keeps a record of what is under way: the device took buffer @id of @queue; and the driver has been shown what was
-	 * given back so far. Both may be NULL.
+	 * For a bus that keeps a record of what is under way, or of what was written: the device took buffer @id of @queue; it gives the
+	 * buffer back, having written to it; and the driver has been shown what was given back so far. All may be NULL.
 	 */
 	void (*taken)(struct virtio_dev *dev, unsigned int queue, uint32_t id);
+	void (*given)(struct virtio_dev *dev, unsigned int queue, uint32_t id);
 	void (*shown)(struct virtio_dev *dev, unsigned int queue);
 };
 

@@ -71,7 +71,18 @@ static void fill(struct fuzz_input *in, struct vhost_user_message *m)
 		break;
 	case VHOST_USER_SET_VRING_ADDR:
 		p->address = (struct vhost_user_ring_address){ .desc = address(in, USER), .used = address(in, USER), .avail = address(in, USER) };
+		p->address.flags = fuzz_u8(in) & 1;
+		p->address.log = address(in, GPA);
 		m->header.size = sizeof(p->address);
+		break;
+	case VHOST_USER_SET_LOG_BASE:
+		p->log.size = fuzz_u8(in) & 1 ? 4096 : fuzz_u8(in);
+		p->log.offset = fuzz_u8(in) & 1 ? 0 : (uint64_t)fuzz_u8(in) << 12;
+		m->header.size = sizeof(p->log);
+		m->fd_count = 1;
+		break;
+	case VHOST_USER_SET_LOG_FD:
+		m->fd_count = 1;
 		break;
 	case VHOST_USER_SET_VRING_NUM:
 		p->state.num = 1u << fuzz_u8(in) % 9;
@@ -101,7 +112,7 @@ static void fill(struct fuzz_input *in, struct vhost_user_message *m)
 		m->header.size = sizeof(p->number);
 		break;
 	case VHOST_USER_SET_PROTOCOL_FEATURES:
-		p->number = fuzz_u8(in) & 8;
+		p->number = fuzz_u8(in) & (VHOST_USER_PROTOCOL_F_REPLY_ACK | VHOST_USER_PROTOCOL_F_LOG_SHMFD);
 		m->header.size = sizeof(p->number);
 		break;
 	case VHOST_USER_GET_INFLIGHT_FD:
@@ -120,6 +131,11 @@ static void fill(struct fuzz_input *in, struct vhost_user_message *m)
 	}
 }
 
+static bool wants_event(uint32_t request)
+{
+	return request == VHOST_USER_SET_LOG_FD || (request >= VHOST_USER_SET_VRING_KICK && request <= VHOST_USER_SET_VRING_ERR);
+}
+
 /* A message that makes sense, but for a bit here and there. */
 static void say(struct fuzz_input *in, int front)
 {
@@ -128,7 +144,7 @@ static void say(struct fuzz_input *in, int front)
 
 	fill(in, &m);
 	for (unsigned int i = 0; i < m.fd_count; i++)
-		m.fds[i] = m.header.request < VHOST_USER_SET_VRING_KICK || m.header.request > VHOST_USER_SET_VRING_ERR ? ram_fd : event_fd;
+		m.fds[i] = wants_event(m.header.request) ? event_fd : ram_fd;
 	if (twist & 1)
 		m.header.flags |= VHOST_USER_NEED_REPLY;
 	if (twist > 250)

@@ -7,9 +7,9 @@
 #include <virtio/net.h>
 
 #define PROTOCOL_FEATURES                                                                                                            \
-	(VHOST_USER_PROTOCOL_F_MQ | VHOST_USER_PROTOCOL_F_REPLY_ACK | VHOST_USER_PROTOCOL_F_BACKEND_REQ | VHOST_USER_PROTOCOL_F_CONFIG |   \
-	 VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD | VHOST_USER_PROTOCOL_F_RESET_DEVICE | VHOST_USER_PROTOCOL_F_MEM_SLOTS |                     \
-	 VHOST_USER_PROTOCOL_F_STATUS)
+	(VHOST_USER_PROTOCOL_F_MQ | VHOST_USER_PROTOCOL_F_LOG_SHMFD | VHOST_USER_PROTOCOL_F_REPLY_ACK |                                    \
+	 VHOST_USER_PROTOCOL_F_BACKEND_REQ | VHOST_USER_PROTOCOL_F_CONFIG | VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD |                         \
+	 VHOST_USER_PROTOCOL_F_RESET_DEVICE | VHOST_USER_PROTOCOL_F_MEM_SLOTS | VHOST_USER_PROTOCOL_F_STATUS)
 
 /*
  * Network cards are the protocol's exception: their configuration is the front end's own, so that a virtual machine's address goes with
@@ -24,7 +24,7 @@ static bool is_net(const struct vhost_user_backend *be)
 
 const char *vhost_user_get_features(struct vhost_user_backend *be, struct vhost_user_message *m)
 {
-	m->payload.number = be->dev->offered | VHOST_USER_F_PROTOCOL_FEATURES;
+	m->payload.number = be->dev->offered | VHOST_USER_F_OURS;
 	if (is_net(be))
 		m->payload.number &= ~(VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_MTU);
 	m->header.size = sizeof(uint64_t);
@@ -33,14 +33,19 @@ const char *vhost_user_get_features(struct vhost_user_backend *be, struct vhost_
 
 const char *vhost_user_set_features(struct vhost_user_backend *be, struct vhost_user_message *m)
 {
-	uint64_t features = m->payload.number;
+	uint64_t features = m->payload.number, changed = features ^ be->features;
+	const char *wrong = NULL;
 
-	if (be->dev->live)
-		return features == be->features ? NULL : "other features while rings are in use";
-	if (virtio_dev_set_features(be->dev, features & ~VHOST_USER_F_PROTOCOL_FEATURES))
+	if (be->dev->live && (changed & ~VHOST_USER_F_LOG_ALL))
+		return "other features while rings are in use";
+	if (changed & VHOST_USER_F_LOG_ALL) {
+		vhost_user_rings_lay_down(be);
+		wrong = vhost_user_log_switch(be, features & VHOST_USER_F_LOG_ALL);
+	}
+	if (!be->dev->live && virtio_dev_set_features(be->dev, features & ~VHOST_USER_F_OURS))
 		return "features that were not offered, or that do not go together (virtio 1.2, 2.2.1)";
 	be->features = features;
-	return NULL;
+	return wrong ? wrong : vhost_user_rings_take_up(be);
 }
 
 static uint64_t protocol_features(const struct vhost_user_backend *be)

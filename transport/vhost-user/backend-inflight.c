@@ -64,22 +64,20 @@ static void catch_up(struct vhost_user_record *record, const struct vring_device
 	record->used_idx = now;
 }
 
-void vhost_user_inflight_taken(struct virtio_dev *dev, unsigned int queue, uint32_t id)
+void vhost_user_inflight_taken(struct vhost_user_backend *be, unsigned int queue, uint32_t id)
 {
-	const struct vhost_user_backend *be = dev->transport_data;
 	struct vhost_user_record *record = find(be, queue);
 
-	if (record && id < dev->queues[queue].num)
+	if (record && id < be->dev->queues[queue].num)
 		record->taken[id] = 1;
 }
 
-void vhost_user_inflight_shown(struct virtio_dev *dev, unsigned int queue)
+void vhost_user_inflight_shown(struct vhost_user_backend *be, unsigned int queue)
 {
-	const struct vhost_user_backend *be = dev->transport_data;
 	struct vhost_user_record *record = find(be, queue);
 
 	if (record)
-		catch_up(record, &dev->queues[queue]);
+		catch_up(record, &be->dev->queues[queue]);
 }
 
 void vhost_user_inflight_resume(struct vhost_user_backend *be, unsigned int index)

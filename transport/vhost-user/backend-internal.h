@@ -40,13 +40,36 @@ const char *vhost_user_set_vring_enable(struct vhost_user_backend *be, struct vh
 const char *vhost_user_get_inflight_fd(struct vhost_user_backend *be, struct vhost_user_message *m);
 const char *vhost_user_set_inflight_fd(struct vhost_user_backend *be, struct vhost_user_message *m);
 
+/* backend-log.c */
+const char *vhost_user_set_log_base(struct vhost_user_backend *be, struct vhost_user_message *m);
+const char *vhost_user_set_log_fd(struct vhost_user_backend *be, struct vhost_user_message *m);
+
 /* For the device: a buffer was taken; what was given back so far has been shown. */
-void vhost_user_inflight_taken(struct virtio_dev *dev, unsigned int queue, uint32_t id);
-void vhost_user_inflight_shown(struct virtio_dev *dev, unsigned int queue);
+void vhost_user_inflight_taken(struct vhost_user_backend *be, unsigned int queue, uint32_t id);
+void vhost_user_inflight_shown(struct vhost_user_backend *be, unsigned int queue);
 
 /* The ring was just set up: have it begin with what another back end left under way. */
 void vhost_user_inflight_resume(struct vhost_user_backend *be, unsigned int index);
 void vhost_user_inflight_forget(struct vhost_user_backend *be);
+
+/* For the device: a buffer was taken, and is given back: mark what may have been written of it. */
+void vhost_user_log_taken(struct vhost_user_backend *be, unsigned int queue, uint32_t id);
+void vhost_user_log_given(struct virtio_dev *dev, unsigned int queue, uint32_t id);
+
+/* The used ring was written to. */
+void vhost_user_log_ring(struct vhost_user_backend *be, unsigned int index);
+
+/* Begin to note what may be written, or end it, while no ring is served. NULL, or why not. */
+const char *vhost_user_log_switch(struct vhost_user_backend *be, bool on);
+
+/* Is there room in the log for all marks that there may be? NULL, or what is wrong. */
+const char *vhost_user_log_check(const struct vhost_user_backend *be);
+
+/* No log any more. */
+void vhost_user_log_forget(struct vhost_user_backend *be);
+
+/* The eventfd that came with a message, made non-blocking. NULL, or what is wrong with it. */
+const char *vhost_user_take_eventfd(struct vhost_user_message *m, int *fd);
 
 /* The ring's kick descriptor is readable. NULL, or why the connection cannot go on. */
 const char *vhost_user_ring_kicked(struct vhost_user_backend *be, unsigned int index);

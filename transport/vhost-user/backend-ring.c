@@ -39,6 +39,7 @@ static void lay_down(struct vhost_user_backend *be, unsigned int index)
 	if (be->dev->ops->drain)
 		be->dev->ops->drain(be->dev);
 	ring->base = vring_device_base(vq);
+	vhost_user_log_ring(be, index);
 	ring->served = false;
 	vring_device_reset(vq);
 	for (unsigned int i = 0; i < be->dev->num_queues; i++)
@@ -57,7 +58,7 @@ static const char *set_up(struct vhost_user_backend *be, unsigned int index)
 
 	if (desc == VIRTIO_BAD_ADDRESS || avail == VIRTIO_BAD_ADDRESS || used == VIRTIO_BAD_ADDRESS)
 		return "a ring outside the memory that was given";
-	if (!be->dev->features_final && virtio_dev_set_features(be->dev, be->features & ~VHOST_USER_F_PROTOCOL_FEATURES))
+	if (!be->dev->features_final && virtio_dev_set_features(be->dev, be->features & ~VHOST_USER_F_OURS))
 		return "a ring before features that the device can agree to";
 	switch (virtio_dev_set_queue(be->dev, index, ring->num, desc, avail, used)) {
 	case 0:
@@ -77,8 +78,10 @@ static const char *set_up(struct vhost_user_backend *be, unsigned int index)
 
 static const char *take_up(struct vhost_user_backend *be, unsigned int index)
 {
-	const char *wrong = set_up(be, index);
+	const char *wrong = vhost_user_log_check(be);
 
+	if (!wrong)
+		wrong = set_up(be, index);
 	if (wrong)
 		return wrong;
 	be->ring[index].served = true;
@@ -122,16 +125,21 @@ const char *vhost_user_set_vring_addr(struct vhost_user_backend *be, struct vhos
 {
 	const struct vhost_user_ring_address *address = &m->payload.address;
 	struct vhost_user_ring *ring = find(be, address->index);
+	const char *wrong;
 
 	if (!ring)
 		return NO_RING;
-	if (ring->served)
+	/* Whether it is logged may change at any time. */
+	if (ring->served && (ring->desc != address->desc || ring->avail != address->avail || ring->used != address->used))
 		return IN_USE;
 	ring->desc = address->desc;
 	ring->avail = address->avail;
 	ring->used = address->used;
+	ring->log = address->log;
+	ring->logged = address->flags & VHOST_USER_RING_LOG;
 	ring->placed = true;
-	return settle(be, address->index);
+	wrong = vhost_user_log_check(be);
+	return wrong ? wrong : settle(be, address->index);
 }
 
 const char *vhost_user_set_vring_base(struct vhost_user_backend *be, struct vhost_user_message *m)
@@ -185,12 +193,8 @@ static bool is_eventfd(int fd)
 	return len < 0 ? errno == ENOENT : len == sizeof(eventfd) - 1 && !memcmp(target, eventfd, sizeof(eventfd) - 1);
 }
 
-/* The descriptor of a SET_VRING_KICK, _CALL or _ERR into *@fd; -1 if it says that there is none. */
-static const char *take_fd(struct vhost_user_message *m, int *fd)
+const char *vhost_user_take_eventfd(struct vhost_user_message *m, int *fd)
 {
-	*fd = -1;
-	if (m->payload.number & VHOST_USER_RING_NO_FD)
-		return NULL;
 	*fd = vhost_user_take_fd(m, 0);
 	if (*fd < 0)
 		return "no descriptor where one belongs";
@@ -200,6 +204,13 @@ static const char *take_fd(struct vhost_user_message *m, int *fd)
 		return "a descriptor that is no eventfd";
 	}
 	return NULL;
+}
+
+/* The descriptor of a SET_VRING_KICK, _CALL or _ERR into *@fd; -1 if it says that there is none. */
+static const char *take_fd(struct vhost_user_message *m, int *fd)
+{
+	*fd = -1;
+	return m->payload.number & VHOST_USER_RING_NO_FD ? NULL : vhost_user_take_eventfd(m, fd);
 }
 
 const char *vhost_user_set_vring_kick(struct vhost_user_backend *be, struct vhost_user_message *m)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backend.c - see backend.h. This file has the connection and its messages; backend-device.c, backend-memory.c, backend-ring.c and
- * backend-inflight.c carry them out.
+ * backend.c - see backend.h. This file has the connection and its messages; backend-device.c, backend-memory.c, backend-ring.c,
+ * backend-inflight.c and backend-log.c carry them out.
  *
  * Everything that arrives is checked before it is believed: a message's size and descriptors against the table below, addresses against
  * the regions, numbers against the device. Where REPLY_ACK was agreed on, a request that cannot be carried out is refused and the
@@ -63,6 +63,8 @@ static const struct request {
 	[VHOST_USER_SET_OWNER] = { nothing, 0, 0, false },
 	[VHOST_USER_RESET_OWNER] = { nothing, 0, 0, false },
 	[VHOST_USER_SET_MEM_TABLE] = { vhost_user_set_mem_table, VARIES, VHOST_USER_REGIONS, false },
+	[VHOST_USER_SET_LOG_BASE] = { vhost_user_set_log_base, sizeof(struct vhost_user_log_area), 1, true },
+	[VHOST_USER_SET_LOG_FD] = { vhost_user_set_log_fd, VARIES, 1, false },
 	[VHOST_USER_SET_VRING_NUM] = { vhost_user_set_vring_num, STATE, 0, false },
 	[VHOST_USER_SET_VRING_ADDR] = { vhost_user_set_vring_addr, sizeof(struct vhost_user_ring_address), 0, false },
 	[VHOST_USER_SET_VRING_BASE] = { vhost_user_set_vring_base, STATE, 0, false },
@@ -171,12 +173,25 @@ static void on_broken(struct virtio_dev *dev)
 	say_once(be, dev->broken);
 }
 
+static void on_taken(struct virtio_dev *dev, unsigned int queue, uint32_t id)
+{
+	vhost_user_inflight_taken(of(dev), queue, id);
+	vhost_user_log_taken(of(dev), queue, id);
+}
+
+static void on_shown(struct virtio_dev *dev, unsigned int queue)
+{
+	vhost_user_inflight_shown(of(dev), queue);
+	vhost_user_log_ring(of(dev), queue);
+}
+
 static const struct virtio_transport_ops transport_ops = {
 	.interrupt = vhost_user_ring_interrupt,
 	.config_changed = on_config_changed,
 	.broken = on_broken,
-	.taken = vhost_user_inflight_taken,
-	.shown = vhost_user_inflight_shown,
+	.taken = on_taken,
+	.given = vhost_user_log_given,
+	.shown = on_shown,
 };
 
 /* --- connections ------------------------------------------------------------------------------------------------------ */
@@ -201,7 +216,7 @@ struct vhost_user_backend *vhost_user_backend_create(struct virtio_dev *dev, voi
 	be->dev = dev;
 	be->complain = complain;
 	be->opaque = opaque;
-	be->fd = be->request_fd = -1;
+	be->fd = be->request_fd = be->log.call = -1;
 	vhost_user_regions_init(&be->regions);
 	vhost_user_rings_init(be);
 	dev->transport = &transport_ops;
@@ -224,6 +239,7 @@ static void forget(struct vhost_user_backend *be)
 	vhost_user_rings_forget(be);
 	virtio_dev_reset(be->dev);
 	vhost_user_inflight_forget(be);
+	vhost_user_log_forget(be);
 	vhost_user_regions_clear(&be->regions);
 	vhost_user_receiver_next(&be->in);
 	close_fd(&be->fd);

@@ -28,10 +28,18 @@ struct vhost_user_ring {
 	uint32_t num;			/* entries; 0 = not said yet */
 	uint32_t base;			/* where to go on, when it is not served */
 	uint64_t desc, avail, used;	/* in the front end's addresses */
+	uint64_t log;			/* where writes to the used ring are marked, */
+	bool logged;			/* if they are */
 	bool placed;			/* these are known */
 	bool enabled;
 	bool served;
 	int kick, call, err;		/* eventfds, -1 = none */
+};
+
+/* Where the device may write to a buffer. */
+struct vhost_user_note {
+	struct vhost_user_piece *pieces;
+	unsigned int count, room;
 };
 
 struct vhost_user_backend {
@@ -50,6 +58,14 @@ struct vhost_user_backend {
 	uint8_t status;
 	unsigned int guard_hits;	/* of other connections */
 	const char *error;		/* why the last connection ended; NULL = the front end left */
+	struct {			/* what the device has written, for a front end that moves its virtual machine */
+		uint8_t *map;		/* a bit for each page; NULL = none */
+		size_t len;
+		int call;		/* eventfd that says when something was marked; -1 = none */
+		bool marked;
+		struct vhost_user_note *notes[VHOST_USER_RINGS];	/* by buffer id; NULL = nothing is noted */
+		struct vhost_user_note popped;	/* just now */
+	} log;
 	struct {			/* record of the buffers under way, in the front end's keeping */
 		uint8_t *map;		/* NULL = none */
 		size_t len;

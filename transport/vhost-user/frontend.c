@@ -25,7 +25,7 @@
 
 static uint64_t fe_get_features(struct virtio_device *vdev)
 {
-	return vhost_user_of(vdev)->features & ~VHOST_USER_F_PROTOCOL_FEATURES;
+	return vhost_user_of(vdev)->features & ~VHOST_USER_F_OURS;
 }
 
 static int tell_memory(struct vhost_user_frontend *fe)

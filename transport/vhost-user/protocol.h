@@ -56,6 +56,12 @@ enum vhost_user_backend_request {
 /* A bit among the virtio features that never reaches a driver: there are protocol features, and rings are enabled one by one. */
 #define VHOST_USER_F_PROTOCOL_FEATURES	(UINT64_C(1) << 30)
 
+/* Likewise: what the device writes to memory is to be marked in a log. */
+#define VHOST_USER_F_LOG_ALL	(UINT64_C(1) << 26)
+
+/* Those that a driver never sees. */
+#define VHOST_USER_F_OURS	(VHOST_USER_F_PROTOCOL_FEATURES | VHOST_USER_F_LOG_ALL)
+
 #define VHOST_USER_PROTOCOL_F_MQ		(UINT64_C(1) << 0)
 #define VHOST_USER_PROTOCOL_F_LOG_SHMFD		(UINT64_C(1) << 1)
 #define VHOST_USER_PROTOCOL_F_REPLY_ACK		(UINT64_C(1) << 3)
@@ -107,12 +113,21 @@ struct vhost_user_ring_state {
 	uint32_t num;
 };
 
-/* Where the parts of a ring are, in the front end's own addresses. */
+#define VHOST_USER_RING_LOG 0x1u		/* of flags: mark what is written to the used ring */
+
+/* Where the parts of a ring are, in the front end's own addresses; and where, as a guest-physical one, the used ring's marks begin. */
 struct vhost_user_ring_address {
 	uint32_t index;
 	uint32_t flags;
 	uint64_t desc, used, avail;
 	uint64_t log;
+};
+
+#define VHOST_USER_LOG_PAGE 4096u	/* bytes of memory for each bit of a log */
+
+struct vhost_user_log_area {
+	uint64_t size;
+	uint64_t offset;
 };
 
 struct vhost_user_config {
@@ -141,6 +156,7 @@ union vhost_user_payload {
 	uint64_t number;
 	struct vhost_user_ring_state state;
 	struct vhost_user_ring_address address;
+	struct vhost_user_log_area log;
 	struct vhost_user_memory_table memory;
 	struct vhost_user_memory_slot slot;
 	struct vhost_user_config config;
