@@ -89,10 +89,17 @@ struct console_backend {
 	void *opaque;				/* the device's, for the two calls below */
 	size_t (*input)(void *opaque, const void *data, size_t len);	/* bytes taken; the rest is offered again after input_ready() */
 	void (*resized)(void *opaque, uint16_t columns, uint16_t rows);
+	bool away;				/* nobody is at the other end: what is written is lost; changes are followed by: */
+	void (*came_or_went)(void *opaque);
+	void (*output_ready)(void *opaque);	/* after write() has taken less than there was */
 };
 
 struct console_backend_ops {
-	size_t (*write)(struct console_backend *be, const struct virtio_iov *iov, unsigned int count); /* takes everything: buffers or drops rather than block */
+	/*
+	 * Bytes taken; the rest comes again after output_ready(). What is for people to see takes everything, buffers or drops: a guest
+	 * that prints does not wait.
+	 */
+	size_t (*write)(struct console_backend *be, const struct virtio_iov *iov, unsigned int count);
 	void (*input_ready)(struct console_backend *be);
 	void (*size)(struct console_backend *be, uint16_t *columns, uint16_t *rows);	/* 0, 0 = unknown */
 	void (*close)(struct console_backend *be);

@@ -125,6 +125,10 @@ static size_t console_write(struct console_backend *be, const struct virtio_iov 
 	struct fake_console *f = (struct fake_console *)be;
 	size_t len = (size_t)virtio_iov_length(iov, count);
 
+	if (f->narrow) {
+		len = len < f->room ? len : f->room;
+		f->room -= len;
+	}
 	if (f->discard)
 		return len;
 	assert_true(f->len + len < sizeof(f->printed));
@@ -159,6 +163,46 @@ static const struct console_backend_ops console_ops = {
 void fake_console_init(struct fake_console *f)
 {
 	*f = (struct fake_console){ .be = { .ops = &console_ops }, .columns = 80, .rows = 25 };
+}
+
+struct virtio_dev *fake_ports_create(struct fake_console ends[FAKE_PORTS])
+{
+	struct console_port ports[FAKE_PORTS] = {
+		{ .backend = &ends[0].be, .terminal = true }, { .backend = &ends[1].be, .name = "name" },
+	};
+
+	fake_console_init(&ends[0]);
+	fake_console_init(&ends[1]);
+	ends[0].discard = ends[1].discard = true;
+	return ports_device_create(ports, FAKE_PORTS);
+}
+
+void fake_ports_event(struct fake_console ends[FAKE_PORTS], uint8_t what, size_t len)
+{
+	static const char typed[65536];
+	struct fake_console *end = &ends[what & 1];
+
+	/* Not one of a device that was made otherwise. */
+	if (!end->be.input)
+		return;
+	switch (what >> 1 & 3) {
+	case 0:
+		end->be.input(end->be.opaque, typed, len & 0xffff);
+		break;
+	case 1:
+		end->be.away = what & 8;
+		end->be.came_or_went(end->be.opaque);
+		break;
+	case 2:
+		end->columns = what;
+		end->be.resized(end->be.opaque, what, what);
+		break;
+	case 3:
+		/* What is printed is always taken. */
+		ends[1].narrow = what & 8;
+		ends[1].room = len;
+		end->be.output_ready(end->be.opaque);
+	}
 }
 
 /* --- disk ------------------------------------------------------------------------------------------------------------- */

@@ -50,12 +50,21 @@ struct fake_console {
 	char printed[4096];
 	size_t len;
 	bool discard;			/* keep nothing of what is printed */
+	bool narrow;			/* take no more than @room bytes */
+	size_t room;
 	unsigned int ready;		/* calls of input_ready() */
 	uint16_t columns, rows;
 	bool closed;
 };
 
 void fake_console_init(struct fake_console *f);
+
+/* For fuzzers: a device with a console and a port that has a name. The ends keep nothing. */
+enum { FAKE_PORTS = 2 };
+struct virtio_dev *fake_ports_create(struct fake_console ends[FAKE_PORTS]);
+
+/* Something happens at one of them, as @what and @len say. */
+void fake_ports_event(struct fake_console ends[FAKE_PORTS], uint8_t what, size_t len);
 
 #define FAKE_DISK_SIZE (256 * 1024u)
 #define FAKE_DISK_MAX 256

@@ -24,7 +24,7 @@
 #define RAM	0x100000u
 #define SIZE	(RAM + 0x40000u)
 #define DEVICES	4u
-#define RINGS	8u
+#define RINGS	12u
 
 /* Where the rings of a decent driver are, one per queue of each device. */
 struct ring {
@@ -37,7 +37,7 @@ static struct {
 	uint8_t *memory, *private;
 	struct virtio_mem mem;
 	struct virtio_dev *dev[DEVICES];
-	struct fake_console console;
+	struct fake_console console[FAKE_PORTS];
 	struct fake_disk disk;
 	struct fake_net net;
 	struct fake_entropy entropy;
@@ -456,8 +456,9 @@ static void offer(void)
 		uint64_t addr = kind & 0x80 ? any_value() : 0x4000u + fuzz_u16(&m.in);
 
 		if (i < 2 && addr < RAM - 64) {
-			/* A disk's request near the ends of the disk, and then perhaps a range to discard or to zero. */
+			/* A disk's request near the ends of the disk, and then perhaps a range to discard or to zero; or a message about a port. */
 			virtio_put32(big, m.memory + addr, kind & 15);
+			virtio_put32(big, m.memory + addr + 4, kind & 8 ? 0 : 1u << 16 | (kind >> 4 & 7));
 			virtio_put64(big, m.memory + addr + 8, kind & 8 ? FAKE_DISK_SIZE / 512 - (kind & 3) : kind & 3);
 		}
 		virtio_put64(big, d, addr);
@@ -479,7 +480,7 @@ static void host_event(void)
 
 	switch (what & 7) {
 	case 0:
-		m.console.be.input(m.console.be.opaque, bytes, iov[1].len);
+		fake_ports_event(m.console, (uint8_t)iov[0].len, iov[1].len);
 		break;
 	case 1:
 		m.net.be.receiver.receive(m.net.be.receiver.opaque, iov, 2, NULL);
@@ -496,7 +497,6 @@ static void host_event(void)
 		break;
 	case 5:
 		m.net.busy = what >> 4;
-		m.console.be.resized(m.console.be.opaque, what, what);
 		break;
 	default:
 		if (what == 0xff)
@@ -509,14 +509,14 @@ static void set_up(void)
 	m.memory = aligned_alloc(4096, SIZE);
 	memset(m.memory, 0, SIZE);
 	m.mem = (struct virtio_mem){ .base = m.memory, .size = SIZE };
-	fake_console_init(&m.console);
-	m.console.discard = true;
 	fake_disk_init(&m.disk);
 	fake_net_init(&m.net, true);
 	fake_entropy_init(&m.entropy);
 	m.dev[0] = block_device_create(&m.disk.be);
 	m.dev[1] = net_device_create(&m.net.be);
-	m.dev[2] = console_device_create(&m.console.be);
+	fake_console_init(&m.console[0]);
+	m.console[0].discard = true;
+	m.dev[2] = bus == &buses.dma ? console_device_create(&m.console[0].be) : fake_ports_create(m.console);
 	m.dev[3] = rng_device_create(&m.entropy.be);
 	bus->init();
 	for (unsigned int i = 0; i < DEVICES; i++)

@@ -19,7 +19,7 @@
 /* A machine, kept from input to input: every input begins with a restart, which must bring back the beginning. */
 struct machine {
 	struct bed *bed;
-	struct fake_console console;
+	struct fake_console console[FAKE_PORTS];
 	struct fake_disk disk;
 	struct fake_net net;
 	struct fake_entropy entropy;
@@ -27,7 +27,7 @@ struct machine {
 
 static struct machine machines[4];
 
-/* Where the six rings are: console in and out, disk, entropy, network receive and transmit. */
+/* Where the rings are. */
 struct ring {
 	uint64_t at;
 	uint32_t num;
@@ -37,7 +37,7 @@ struct fuzz {
 	struct machine *machine;
 	struct bed *bed;
 	struct fuzz_input in;
-	struct ring ring[8];
+	struct ring ring[16];
 	unsigned int rings;
 };
 
@@ -64,7 +64,7 @@ static void store_desc(struct fuzz *f, uint8_t *d)
 	virtio_put16(false, d + 14, fuzz_u8(&f->in) & 15);
 }
 
-/* Something for a device to read: a disk's request near the ends of the disk, or a frame's header. */
+/* Something for a device to read: a disk's request near the ends of the disk, a frame's header, or a message about a port. */
 static void store_header(struct fuzz *f, uint8_t *at)
 {
 	uint8_t kind = fuzz_u8(&f->in);
@@ -74,6 +74,8 @@ static void store_header(struct fuzz *f, uint8_t *at)
 	virtio_put32(false, at, kind & 15);
 	if (kind & 0x10)
 		virtio_put16(false, at + 6, fuzz_u16(&f->in));
+	if (kind & 0x20)
+		virtio_put32(false, at + 4, 1u << 16 | (sector & 7));
 	virtio_put64(false, at + 8, kind & 0x80 ? FAKE_DISK_SIZE / 512 - sector : kind & 0x40 ? sector << 55 : sector);
 }
 
@@ -147,7 +149,7 @@ static void host_event(struct fuzz *f)
 
 	switch (what & 7) {
 	case 0:
-		m->console.be.input(m->console.be.opaque, bytes, iov[1].len);
+		fake_ports_event(m->console, (uint8_t)iov[0].len, iov[1].len);
 		break;
 	case 1:
 	case 2:
@@ -179,8 +181,6 @@ static struct machine *machine_of(unsigned int shape)
 	if (m->bed)
 		return m;
 	m->bed = bed_create();
-	fake_console_init(&m->console);
-	m->console.discard = true;
 	fake_disk_init(&m->disk);
 	m->disk.be.read_only = shape & 1;
 	fake_net_init(&m->net, shape & 2);
@@ -188,7 +188,7 @@ static struct machine *machine_of(unsigned int shape)
 	bed_add(m->bed, block_device_create(&m->disk.be));
 	bed_add(m->bed, net_device_create(&m->net.be));
 	bed_add(m->bed, rng_device_create(&m->entropy.be));
-	bed_add(m->bed, console_device_create(&m->console.be));
+	bed_add(m->bed, fake_ports_create(m->console));
 	return m;
 }
 

@@ -21,7 +21,7 @@
 /* A machine, kept from input to input: every input begins with a restart, which must bring back the beginning. */
 struct machine {
 	struct pci_bed *bed;
-	struct fake_console console;
+	struct fake_console console[FAKE_PORTS];
 	struct fake_disk disk;
 	struct fake_net net;
 	struct fake_entropy entropy;
@@ -119,10 +119,10 @@ static void use_port(struct fuzz *f)
 		pci_bed_in(f->bed, port, any_size(f));
 }
 
-/* Where the queues of a device go when its driver is a decent one: 256 KiB each device, 48 KiB each queue. */
+/* Where the queues of a device go when its driver is a decent one: 192 KiB each device, 32 KiB each queue. */
 static uint64_t ring_at(const struct fuzz *f, const struct virtio_pci *vp, unsigned int queue)
 {
-	return 0x10000 + (uint64_t)(vp - f->bed->fn) * 0x30000 + (uint64_t)queue * 0x9000;
+	return 0x10000 + (uint64_t)(vp - f->bed->fn) * 0x30000 + (uint64_t)queue * 0x8000;
 }
 
 static void out(struct fuzz *f, unsigned int port, unsigned int size, uint32_t value)
@@ -211,7 +211,7 @@ static void poke(struct fuzz *f)
 		f->bed->memory[fuzz_u32(&f->in) % PCI_BED_RAM] = fuzz_u8(&f->in);
 }
 
-/* A disk's request near the ends of the disk, a frame's header, or page numbers. */
+/* A disk's request near the ends of the disk, a frame's header, a message about a port, or page numbers. */
 static void store_header(struct fuzz *f, uint8_t *at)
 {
 	uint8_t kind = fuzz_u8(&f->in);
@@ -221,6 +221,8 @@ static void store_header(struct fuzz *f, uint8_t *at)
 	virtio_put32(false, at, kind & 15);
 	if (kind & 0x10)
 		virtio_put16(false, at + 6, fuzz_u16(&f->in));
+	if (kind & 0x20)
+		virtio_put32(false, at + 4, 1u << 16 | (sector & 7));
 	virtio_put64(false, at + 8, kind & 0x80 ? FAKE_DISK_SIZE / 512 - sector : kind & 0x40 ? sector << 55 : sector);
 }
 
@@ -263,7 +265,7 @@ static void host_event(struct fuzz *f)
 
 	switch (what & 7) {
 	case 0:
-		m->console.be.input(m->console.be.opaque, bytes, iov[1].len);
+		fake_ports_event(m->console, (uint8_t)iov[0].len, iov[1].len);
 		break;
 	case 1:
 		m->net.be.receiver.receive(m->net.be.receiver.opaque, iov, 2, what & 0x10 ? &offload : NULL);
@@ -280,7 +282,6 @@ static void host_event(struct fuzz *f)
 		break;
 	case 5:
 		m->net.busy = what >> 4;
-		m->console.be.resized(m->console.be.opaque, what, what);
 		break;
 	case 6:
 		m->balloon.target = any_value(f);
@@ -317,8 +318,6 @@ static struct machine *machine_of(unsigned int shape)
 	if (m->bed)
 		return m;
 	m->bed = pci_bed_create();
-	fake_console_init(&m->console);
-	m->console.discard = true;
 	fake_disk_init(&m->disk);
 	m->disk.be.read_only = shape & 1;
 	fake_net_init(&m->net, shape & 2);
@@ -327,7 +326,7 @@ static struct machine *machine_of(unsigned int shape)
 	pci_bed_add(m->bed, block_device_create(&m->disk.be), kind);
 	pci_bed_add(m->bed, net_device_create(&m->net.be), kind);
 	pci_bed_add(m->bed, rng_device_create(&m->entropy.be), kind);
-	pci_bed_add(m->bed, console_device_create(&m->console.be), kind);
+	pci_bed_add(m->bed, fake_ports_create(m->console), kind);
 	pci_bed_add(m->bed, balloon_device_create(&m->balloon), kind);
 	return m;
 }

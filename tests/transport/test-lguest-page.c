@@ -66,8 +66,8 @@ static void layout(void **state)
 	assert_int_equal(virtio_get16(false, p + 13), 32);
 	assert_int_equal(virtio_get16(false, p + 15), 2);
 	assert_int_equal(virtio_get32(false, p + 17), pfn + 2);
-	/* Offered: window size, any layout, indirect, event index; and not VERSION_1. Accepted: nothing yet. */
-	assert_int_equal(virtio_get32(false, p + 21), ring_features | 1);
+	/* Offered: window size, emergency writing, any layout, indirect, event index; and not VERSION_1. Accepted: nothing yet. */
+	assert_int_equal(virtio_get32(false, p + 21), ring_features | 5);
 	assert_int_equal(virtio_get32(false, p + 25), 0);
 	assert_int_equal(virtio_get16(false, p + 29), 80);
 	assert_int_equal(virtio_get16(false, p + 31), 25);

@@ -173,8 +173,8 @@ static void layout(void **state)
 	/* Records of 24 bytes: no token, the first page behind this one, 32 entries, padding. */
 	assert_memory_equal(p + QUEUE0, "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\x10\x10\0" "\0\x20" "\0\0\0\0\0\0", 24);
 	assert_memory_equal(p + QUEUE1, "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\x10\x30\0" "\0\x20" "\0\0\0\0\0\0", 24);
-	/* Bit n is in byte n / 8, whatever the byte order: window size, any layout and indirect and event index; no VERSION_1. */
-	assert_memory_equal(p + OFFERED, "\1\0\0\x38" "\0\0\0\0", 8);
+	/* Bit n is in byte n / 8, whatever the byte order: window size, emergency writing, any layout and indirect and event index; no VERSION_1. */
+	assert_memory_equal(p + OFFERED, "\5\0\0\x38" "\0\0\0\0", 8);
 	assert_memory_equal(p + CONFIG, "\0\x50\0\x19\0\0\0\1\0\0\0\0", 12);
 	p += CONSOLE_LEN;
 	assert_memory_equal(p, "\2\1\4\74\0", 5);
@@ -332,7 +332,7 @@ static void reset_clears(void **state)
 	assert_false(dev->live);
 	assert_memory_equal(page(), "\3\2\4\14\0", 5);
 	assert_memory_equal(page() + QUEUE0, "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\x10\x10\0" "\0\x20", 18);
-	assert_memory_equal(page() + OFFERED, "\1\0\0\x38" "\0\0\0\0" "\0\x50\0\x19", 12);
+	assert_memory_equal(page() + OFFERED, "\5\0\0\x38" "\0\0\0\0" "\0\x50\0\x19", 12);
 	assert_memory_equal(m.memory + TOP + 4096, zero, sizeof(zero));
 	/* The tokens went with the driver. */
 	console.be.resized(console.be.opaque, 1, 1);
@@ -381,7 +381,7 @@ static void tokens(void **state)
 	assert_int_equal(m.events[0].token, 2);
 	/* A token is the guest's, so it is handed back unread, bit 0 and all. */
 	m.pending = 0;
-	con->in->ops->harvest(con->in);
+	virtio_harvest(con->port[0].in);
 	memcpy(device->desc.at + QUEUE0, "\x80\1\2\3\4\5\6\7", 8);
 	dev->transport->interrupt(dev, 0);
 	assert_int_equal(m.events[0].token, UINT64_C(0x8001020304050607));

@@ -313,7 +313,7 @@ static void interrupts(void **state)
 	assert_int_equal(in(VIRTIO_MMIO_INTERRUPT_STATUS), VIRTIO_MMIO_INT_CONFIG);
 	out(VIRTIO_MMIO_INTERRUPT_ACK, VIRTIO_MMIO_INT_CONFIG);
 	assert_false(m.line);
-	virtio_harvest(con->in);
+	virtio_harvest(con->port[0].in);
 	assert_int_equal(console.be.input(console.be.opaque, "b", 1), 1);
 	assert_true(virtio_mmio_device_interrupt(&m.device, &config));
 	assert_false(config);

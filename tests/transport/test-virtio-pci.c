@@ -876,8 +876,8 @@ static void legacy_misbehaviour(void **state)
 {
 	struct fixture *f = *state;
 
-	/* Bit 2 is not offered. */
-	legacy_up(f, 4, 0x20);
+	/* Bit 3 is not offered. */
+	legacy_up(f, 8, 0x20);
 	legacy_status(f, 7);
 	assert_non_null(strstr(f->bed->complaint, "features"));
 	assert_false(f->dev->live);
