@@ -17,6 +17,7 @@
 #include <transport/virtio-pci-guest.h>
 #include <transport/virtio-pci-host.h>
 #include <virtio/fake.h>
+#include <virtio/stream.h>
 
 /* One bus. Operations return 0 or a negative error. */
 struct fake_bus {
@@ -29,6 +30,7 @@ struct fake_bus {
 	int (*boot)(struct virtio_fake *fake);			/* the driver's end begins to look */
 	int (*find)(struct virtio_fake *fake, unsigned int index);	/* sets fake->vdev[index] */
 	bool (*deliver)(struct virtio_fake *fake);		/* one round; false: nothing was pending */
+	void (*destroy)(struct virtio_fake *fake);		/* the devices are gone; may be NULL */
 };
 
 #define FAKE_SPACE	(4 * 1024 * 1024u)	/* of device space */
@@ -51,6 +53,7 @@ struct virtio_fake {
 	const char *complaint;
 	const struct virtio_dev *complained;
 	union {
+		struct fake_stream *stream[VIRTIO_FAKE_DEVICES];
 		struct virtio_direct direct[VIRTIO_FAKE_DEVICES];
 		struct {
 			struct lguest_dma_bus host;
@@ -97,7 +100,7 @@ struct virtio_fake {
 	};
 };
 
-extern const struct fake_bus fake_lguest_dma, fake_lguest_tlv, fake_lguest_page, fake_s390_page;
+extern const struct fake_bus fake_stream, fake_lguest_dma, fake_lguest_tlv, fake_lguest_page, fake_s390_page;
 extern const struct fake_bus fake_mmio_legacy, fake_mmio, fake_pci_legacy, fake_pci_msix_legacy, fake_pci, fake_pci_msix;
 
 /* A device stopped: the complain operation of every bus. @opaque: the bed. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fake.c - the test bed of <virtio/fake.h>: guest memory, the list of devices, and the bus without a bus. The others are in
- * fake-page.c and fake-register.c.
+ * fake-page.c, fake-register.c and fake-stream.c.
  */
 #include <stdlib.h>
 
@@ -131,6 +131,7 @@ static const struct fake_bus fake_direct = {
 
 static const struct fake_bus *const buses[VIRTIO_FAKE_BUSES] = {
 	[VIRTIO_FAKE_DIRECT] = &fake_direct,
+	[VIRTIO_FAKE_STREAM] = &fake_stream,
 	[VIRTIO_FAKE_LGUEST_DMA] = &fake_lguest_dma,
 	[VIRTIO_FAKE_LGUEST_TLV] = &fake_lguest_tlv,
 	[VIRTIO_FAKE_LGUEST_PAGE] = &fake_lguest_page,
@@ -289,6 +290,8 @@ void virtio_fake_destroy(struct virtio_fake *fake)
 		return;
 	for (unsigned int i = 0; i < fake->count; i++)
 		virtio_dev_destroy(fake->dev[i]);
+	if (fake->bus->destroy)
+		fake->bus->destroy(fake);
 	free(fake->private);
 	free(fake->memory);
 	free(fake);

@@ -2,7 +2,7 @@
 /*
  * fake.h - a test bed: drivers and devices of libvirtio in one process, over a private guest memory, on any of the buses there
  * are, in either byte order. Neither end can tell it from a guest: the driver's end of the bus reads pages or registers, the
- * device's end serves them, and buffers travel through rings in the memory.
+ * device's end serves them, and buffers travel through rings in the memory; or both ends speak over a stream of bytes.
  *
  *	struct virtio_fake_options options = { .bus = VIRTIO_FAKE_S390_PAGE, .big_endian = true };
  *
@@ -26,6 +26,7 @@
 
 enum virtio_fake_bus {
 	VIRTIO_FAKE_DIRECT,		/* no bus: calls, and rings between them */
+	VIRTIO_FAKE_STREAM,		/* <virtio/stream.h>: no shared memory, and buffers of at most 64 KiB */
 	VIRTIO_FAKE_LGUEST_DMA,		/* lguest of Linux 2.6.23, which was no virtio: consoles, disks, network cards; little-endian */
 	VIRTIO_FAKE_LGUEST_TLV,		/* lguest of Linux 2.6.24: little-endian; no features; a device can be taken over once */
 	VIRTIO_FAKE_LGUEST_PAGE,	/* lguest of Linux 2.6.25 to 4.3: little-endian */
