@@ -91,7 +91,7 @@ static int open_files(struct session *s, struct error *error)
 	if (err)
 		return err;
 	message_verbose("%s: Linux %s%s%s", o->kernel, *s->kernel.version ? s->kernel.version : "(unknown version)",
-			s->kernel.packed ? ", packed with " : "", s->kernel.packed ? s->kernel.packed : "");
+			s->kernel.unpacker ? ", packed with " : "", s->kernel.unpacker ? s->kernel.unpacker->name : "");
 	return 0;
 }
 
@@ -182,6 +182,13 @@ static int take_signals(struct session *s, struct error *error)
 	return 0;
 }
 
+/* Once they are in the guest's memory. */
+static void let_files_rest(struct session *s)
+{
+	kernel_rest(&s->kernel);
+	file_rest(&s->initrd);
+}
+
 static int create_machine(struct session *s, struct error *error)
 {
 	const struct options *o = s->options;
@@ -200,6 +207,7 @@ static int create_machine(struct session *s, struct error *error)
 		return -ENOEXEC;
 	s->taken_over = true;
 	s->machine = ops->create(&config, error);
+	let_files_rest(s);
 	return s->machine ? 0 : -EIO;
 }
 
@@ -267,6 +275,7 @@ static int run_machine(struct session *s, enum machine_end *end, struct error *e
 			break;
 		message_verbose("the guest restarts%s%s", *machine->last_words.text ? ": " : "", machine->last_words.text);
 		err = machine->ops->reset(machine, error);
+		let_files_rest(s);
 		/* Stopped meanwhile, the machine says so when it is run. */
 	} while (!err);
 	return err;

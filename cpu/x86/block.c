@@ -159,16 +159,6 @@ struct block *block_at(struct cpu *cpu, uint32_t host)
 	return host - b->host < b->host_len ? b : NULL;
 }
 
-unsigned block_point(const struct block *block, uint32_t host)
-{
-	uint32_t offset = host - block->host;
-	unsigned i = block->count;
-
-	while (i > 1 && block->points[i - 1].host > offset)
-		i--;
-	return i - 1;
-}
-
 void block_room(struct cpu *cpu)
 {
 	struct code_cache *cache = cpu->cache;
@@ -190,7 +180,7 @@ void *block_note(struct cpu *cpu, uint32_t size)
 {
 	void *note = cpu->cache->notes + cpu->cache->notes_used;
 
-	cpu->cache->notes_used += (size + 7) & ~7u;
+	cpu->cache->notes_used += (size + 3) & ~3u;
 	return note;
 }
 
@@ -246,7 +236,7 @@ static void unchain_link(struct code_cache *cache, struct link *link)
 		at = &cache->links[*at].next;
 	*at = link->next;
 	link->to = BLOCK_NONE;
-	patch(cache, link->site, link->stub);
+	patch(cache, link->site, link->site + link->stub);
 }
 
 void block_unchain(struct cpu *cpu, struct block *block)
@@ -303,13 +293,13 @@ static void drop(struct cpu *cpu, struct block *block)
  * code stands at least one way out of the block, and the shortest, a jump and its exit, is longer than this. (Either both
  * set ESP, or the instruction itself does.)
  */
-void block_end_early(struct cpu *cpu, const struct block *block, unsigned point)
+void block_end_early(struct cpu *cpu, const struct block *block, const struct point *point)
 {
-	struct emit e = { .p = cache_write_at(cpu->cache, block->host + block->points[point].host) };
+	struct emit e = { .p = cache_write_at(cpu->cache, block->host + point->host) };
 
-	if (block->points[point].esp)
-		emit_lea(&e, R_ESP, R_ESP, block->points[point].esp);
-	emit_mov_imm(&e, H_R8, block->eip + block->points[point].guest);
+	if (point->esp)
+		emit_lea(&e, R_ESP, R_ESP, point->esp);
+	emit_mov_imm(&e, H_R8, block->eip + point->guest);
 	emit_jmp_field(&e, CPU_EXITS + 8 * REASON_NEXT);
 }
 
@@ -383,12 +373,13 @@ static void end_mixed(struct cpu *cpu, uint32_t number)
 bool block_intact(struct cpu *cpu, struct block *block)
 {
 	struct frame *frame = &cpu->frames[block->physical >> PAGE_SHIFT];
+	const uint8_t *source = cpu->cache->notes + block->source;
 
 	for (uint32_t i = 0; i < block->guest_len; i++) {
 		uint32_t at = (block->physical & PAGE_MASK) + i;
 		uint32_t from = at < PAGE_SIZE ? block->physical + i : (block->second << PAGE_SHIFT) + (at & PAGE_MASK);
 
-		if (cpu->ram.base[from] != block->source[i]) {
+		if (cpu->ram.base[from] != source[i]) {
 			block_drop_frame(cpu, block->physical >> PAGE_SHIFT);
 			return false;
 		}

@@ -5,6 +5,7 @@
 #ifndef KENNEL_CPU_X86_BLOCK_H
 #define KENNEL_CPU_X86_BLOCK_H
 
+#include "cpu/x86/point.h"
 #include "cpu/x86/state.h"
 
 enum { BLOCK_NONE = 0xffffffffu, LINK_NONE = 0xffffffffu };
@@ -24,12 +25,6 @@ enum {
  */
 enum { BLOCK_DEPTHS = 8 };
 
-/* One guest instruction of a block: where its bytes and its host code begin, and ESP there as a distance from rsp. */
-struct point {
-	uint16_t guest, host;
-	int16_t esp;
-};
-
 struct block {
 	uint32_t eip;			/* linear address of the first byte: guest code segments are flat */
 	uint32_t physical;		/* of the first byte */
@@ -41,21 +36,21 @@ struct block {
 	uint32_t view_next;		/* list of those that begin in the same page, at the same address: see block_view() */
 	uint32_t second;		/* frame of the page it runs into, or 0 if it stays in one page */
 	uint16_t guest_len, host_len;
-	uint16_t count;			/* points */
+	uint16_t points_size;		/* bytes of packed points (point.c) */
 	uint32_t links;			/* its first link */
 	uint32_t incoming;		/* list of links that are chained to it: link.next */
 	uint32_t page_next[2];		/* lists of its first and second frame */
-	const struct point *points;
-	const uint8_t *source;		/* BLOCK_CHECKED: the bytes it was made from */
+	uint32_t points;		/* where they are in the notes */
+	uint32_t source;		/* BLOCK_CHECKED: where the bytes that it was made from are in the notes */
 };
 
 /* A direct jump out of a block. */
 struct link {
 	uint32_t block;			/* that it leaves */
 	uint32_t site;			/* host address of its 4-byte displacement */
-	uint32_t stub;			/* host address of its exit, where it goes when not chained */
 	uint32_t target;		/* eip */
-	uint32_t depth;			/* there */
+	uint16_t stub;			/* its exit, where it goes when not chained: so far behind the site */
+	uint8_t depth;			/* at the target */
 	uint32_t to;			/* block it is chained to, or BLOCK_NONE */
 	uint32_t next;			/* in that block's incoming list */
 };
@@ -118,8 +113,6 @@ struct block *block_find(struct cpu *cpu, uint32_t eip, uint32_t physical, unsig
 uint32_t block_view(const struct cpu *cpu, uint32_t eip, uint32_t physical);
 /** block_at - the block whose host code contains @host, or NULL. */
 struct block *block_at(struct cpu *cpu, uint32_t host);
-/** block_point - index of the guest instruction that @host belongs to. */
-unsigned block_point(const struct block *block, uint32_t host);
 
 /** block_room - make sure there is room for one more block, emptying the cache if there is not. */
 void block_room(struct cpu *cpu);
@@ -135,8 +128,8 @@ void block_unchain(struct cpu *cpu, struct block *block);
 void block_written(struct cpu *cpu, uint32_t frame);
 /** block_intact - is a BLOCK_CHECKED block still what memory holds? */
 bool block_intact(struct cpu *cpu, struct block *block);
-/** block_end_early - make a dropped block that is running leave before its instruction number @point. */
-void block_end_early(struct cpu *cpu, const struct block *block, unsigned point);
+/** block_end_early - make a dropped block that is running leave before the instruction at @point. */
+void block_end_early(struct cpu *cpu, const struct block *block, const struct point *point);
 /** block_drop_at - forget all blocks with the instruction at this guest-physical address. */
 void block_drop_at(struct cpu *cpu, uint32_t physical);
 /** block_drop_frame - forget all code made from a frame. */

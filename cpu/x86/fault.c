@@ -51,12 +51,12 @@ int fault_kick_signal(void)
 }
 
 /* The instruction at a point of a block, decoded again. */
-static void decode_point(struct cpu *cpu, const struct block *block, unsigned point, struct insn *insn)
+static void decode_point(struct cpu *cpu, const struct block *block, const struct point *point, struct insn *insn)
 {
 	uint8_t bytes[16];
 
 	for (uint32_t i = 0; i < sizeof(bytes); i++) {
-		uint32_t at = (block->physical & PAGE_MASK) + block->points[point].guest + i;
+		uint32_t at = (block->physical & PAGE_MASK) + point->guest + i;
 
 		if (at < PAGE_SIZE)
 			bytes[i] = cpu->ram.base[(block->physical & ~PAGE_MASK) + at];
@@ -76,7 +76,7 @@ static bool at_string(struct cpu *cpu, uint32_t host)
 	return *code >= 0xa4 && *code <= 0xaf;
 }
 
-static void unswap(struct cpu *cpu, const struct block *block, unsigned point, greg_t *regs)
+static void unswap(struct cpu *cpu, const struct block *block, const struct point *point, greg_t *regs)
 {
 	struct insn insn;
 	int swapped;
@@ -107,12 +107,12 @@ static void leave(struct cpu *cpu, greg_t *regs, uint32_t eip, uint32_t reason)
 /* Leave at the beginning of the instruction that could not be run. @accessed: it was accessing memory. Returns its EIP. */
 static uint32_t leave_at(struct cpu *cpu, const struct block *block, greg_t *regs, uint32_t reason, bool accessed)
 {
-	unsigned point = block_point(block, (uint32_t)regs[REG_RIP]);
-	uint32_t eip = block->eip + block->points[point].guest;
+	struct point point = point_at(cpu, block, (uint32_t)regs[REG_RIP]);
+	uint32_t eip = block->eip + point.guest;
 
 	if (accessed)
-		unswap(cpu, block, point, regs);
-	regs[REG_RSP] += block->points[point].esp;
+		unswap(cpu, block, &point, regs);
+	regs[REG_RSP] += point.esp;
 	leave(cpu, regs, eip, reason);
 	return eip;
 }
@@ -133,17 +133,17 @@ static void raise_in_guest(struct cpu *cpu, const struct block *block, greg_t *r
 static void write_to_code(struct cpu *cpu, const struct block *block, uint32_t host, uint32_t frame)
 {
 	bool own = block->physical >> PAGE_SHIFT == frame || (block->second && block->second == frame);
-	unsigned next = block_point(block, host) + 1;
+	struct point next = point_at(cpu, block, host);
 
 	block_written(cpu, frame);
-	if (own && next < block->count)
-		block_end_early(cpu, block, next);
+	if (own && point_next(cpu, block, &next))
+		block_end_early(cpu, block, &next);
 }
 
 /* The instruction has cost a signal. After several, it is translated anew, with a check (soft.h). */
 static void note_fault(struct cpu *cpu, struct block *block, uint32_t host)
 {
-	uint32_t physical = block->physical + block->points[block_point(block, host)].guest;
+	uint32_t physical = block->physical + point_at(cpu, block, host).guest;
 
 	if (block->flags & BLOCK_DEAD || !soft_note_fault(cpu, physical))
 		return;
@@ -154,12 +154,14 @@ static void note_fault(struct cpu *cpu, struct block *block, uint32_t host)
 /* A kick found the guest in a block with checked accesses: are they worth it? */
 static void note_met(struct cpu *cpu, struct block *block)
 {
+	struct point point = point_first(cpu, block);
 	bool over = false;
 
 	if (!(block->flags & BLOCK_SOFT))
 		return;
-	for (unsigned i = 0; i < block->count; i++)
-		over |= soft_note_met(cpu, block->physical + block->points[i].guest);
+	do {
+		over |= soft_note_met(cpu, block->physical + point.guest);
+	} while (point_next(cpu, block, &point));
 	if (over)
 		block_drop(cpu, block);
 }

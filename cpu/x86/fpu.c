@@ -39,7 +39,7 @@ static void set_guest_pointer(struct cpu *cpu, uint32_t *eip, uint16_t *selector
 	if (!cache_contains(cpu->cache, *eip))
 		return;
 	block = block_at(cpu, *eip);
-	*eip = block ? block->eip + block->points[block_point(block, *eip)].guest : 0;
+	*eip = block ? block->eip + point_at(cpu, block, *eip).guest : 0;
 }
 
 struct fpu_image {

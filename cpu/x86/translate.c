@@ -259,9 +259,9 @@ static void emit_exits(struct translation *t)
 		cache->links[number] = (struct link){
 			.block = block_index(cache, t->block),
 			.site = cache->exec + (uint32_t)(site - cache->write),
-			.stub = cache->exec + (uint32_t)(t->e.p - cache->write),
+			.stub = (uint16_t)(t->e.p - site),
 			.target = t->exits[i].target,
-			.depth = (uint32_t)-t->exits[i].esp / 4,
+			.depth = (uint8_t)(-t->exits[i].esp / 4),
 			.to = BLOCK_NONE,
 			.next = LINK_NONE,
 		};
@@ -313,21 +313,32 @@ static enum fetched fetch(struct translation *t, uint32_t physical, bool first, 
 	return FETCH_OK;
 }
 
+/* Where the instructions are, for the block's lifetime. */
+static void keep_points(struct translation *t, const struct point *points, unsigned count)
+{
+	uint8_t packed[MAX_INSNS * POINT_MAX], *note;
+	struct point none = {0};
+	unsigned size = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		size += point_pack(packed + size, i ? &points[i - 1] : &none, &points[i]);
+	note = block_note(t->cpu, size);
+	for (unsigned i = 0; i < size; i++)
+		note[i] = packed[i];
+	t->block->points = (uint32_t)(note - t->cpu->cache->notes);
+	t->block->points_size = (uint16_t)size;
+}
+
 static void finish(struct translation *t, const struct point *points, unsigned count)
 {
 	struct code_cache *cache = t->cpu->cache;
 	struct block *b = t->block;
-	struct point *note;
 
 	emit_exits(t);
 	b->host_len = (uint16_t)(t->e.p - cache_write_at(cache, b->host));
 	cache->used += (b->host_len + 15u) & ~15u;
 	b->guest_len = (uint16_t)(t->eip - b->eip);
-	b->count = (uint16_t)count;
-	note = block_note(t->cpu, count * sizeof(*points));
-	for (unsigned i = 0; i < count; i++)
-		note[i] = points[i];
-	b->points = note;
+	keep_points(t, points, count);
 	if (t->cpu->inspect)
 		t->cpu->inspect(t->cpu->opaque, cache_write_at(cache, b->host), b->host_len, b->host, b->eip);
 }
@@ -339,7 +350,7 @@ static void keep_source(struct translation *t)
 
 	for (uint32_t i = 0; i < t->block->guest_len; i++)
 		source[i] = t->source[i];
-	t->block->source = source;
+	t->block->source = (uint32_t)(source - t->cpu->cache->notes);
 }
 
 static bool writes_memory(const struct insn *in)

@@ -42,6 +42,12 @@ int file_open(struct file_view *view, const char *path, const char *what, struct
 	return err;
 }
 
+void file_rest(const struct file_view *view)
+{
+	if (view->data)
+		madvise(view->data, view->size, MADV_DONTNEED);
+}
+
 void file_close(struct file_view *view)
 {
 	if (view->data)

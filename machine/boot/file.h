@@ -20,6 +20,8 @@ struct file_view {
  * Returns 0, or a negative errno and the reason. Nothing is kept on failure.
  */
 int file_open(struct file_view *view, const char *path, const char *what, struct error *error);
+/** file_rest - let its pages go; the next access brings them back. */
+void file_rest(const struct file_view *view);
 void file_close(struct file_view *view);
 
 #endif

@@ -10,12 +10,10 @@
 #include "machine/boot/kernel.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "machine/boot/bytes.h"
-#include "machine/boot/unpack.h"
 
 /* Offsets in the first sector. Linux, Documentation/x86/boot. */
 enum {
@@ -69,24 +67,31 @@ static void find_version(struct kernel *kernel)
 	}
 }
 
-static int unpack_payload(struct kernel *kernel, const struct unpacker *unpacker, const uint8_t *in, size_t len, struct error *error)
+/* What the payload unpacks to, for the caller to unmap; or NULL and a sentence. */
+static uint8_t *unpack(const struct kernel *kernel, size_t *size, struct error *error)
 {
-	const char *path = kernel->file.path;
-	size_t size = get32(in + len - 4);
+	const char *path = kernel->file.path, *packing = kernel->unpacker->name;
+	uint8_t *out;
 	long got;
 
-	if (size < 52 || size > UNPACKED_LIMIT)
-		return error_set(error, ENOEXEC, "%s: is damaged: its %s payload claims to unpack to %zu bytes", path, unpacker->name, size);
-	kernel->unpacked = malloc(size);
-	if (!kernel->unpacked)
-		return error_set(error, ENOMEM, "%s: no memory to unpack %zu bytes", path, size);
-	got = unpacker->unpack(in, len, kernel->unpacked, size);
-	if (got < 0 || (size_t)got != size)
-		return error_set(error, ENOEXEC, "%s: is damaged: its %s payload does not unpack", path, unpacker->name);
-	kernel->packed = unpacker->name;
-	kernel->elf = kernel->unpacked;
-	kernel->elf_size = size;
-	return 0;
+	*size = get32(kernel->payload + kernel->payload_size - 4);
+	if (*size < 52 || *size > UNPACKED_LIMIT) {
+		error_set(error, ENOEXEC, "%s: is damaged: its %s payload claims to unpack to %zu bytes", path, packing, *size);
+		return NULL;
+	}
+	/* Not from the heap, which would keep it. */
+	out = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (out == MAP_FAILED) {
+		error_set(error, ENOMEM, "%s: no memory to unpack %zu bytes", path, *size);
+		return NULL;
+	}
+	got = kernel->unpacker->unpack(kernel->payload, kernel->payload_size, out, *size);
+	if (got < 0 || (size_t)got != *size) {
+		error_set(error, ENOEXEC, "%s: is damaged: its %s payload does not unpack", path, packing);
+		munmap(out, *size);
+		return NULL;
+	}
+	return out;
 }
 
 /* Loaded at 1 MiB, it moves itself to its preferred address first: what it needs there is in init_size (protocol 2.10). */
@@ -109,11 +114,10 @@ static int place_raw(struct kernel *kernel, const uint8_t *raw, size_t size, str
 static int open_bzimage(struct kernel *kernel, struct error *error)
 {
 	const struct file_view *file = &kernel->file;
-	const uint8_t *setup = file->data, *payload;
+	const uint8_t *setup = file->data;
 	uint32_t protocol = get16(setup + PROTOCOL), offset, length;
 	size_t skip = (setup[SETUP_SECTS] ? setup[SETUP_SECTS] + 1u : 5u) * 512;
 	size_t body = (size_t)get32(setup + SYSSIZE) * 16;
-	const struct unpacker *unpacker;
 
 	kernel->setup = setup;
 	if (protocol < 0x204)	/* syssize is 16 bits wide before 2.04 */
@@ -131,11 +135,13 @@ static int open_bzimage(struct kernel *kernel, struct error *error)
 		return place_raw(kernel, setup + skip, file->size - skip, error);
 	if (length < 16 || offset > file->size - skip || length > file->size - skip - offset)
 		return error_set(error, ENOEXEC, "%s: is truncated: the kernel packed in it is not all there", file->path);
-	payload = setup + skip + offset;
-	unpacker = unpacker_find(payload, length);
-	if (!unpacker)
+	kernel->payload = setup + skip + offset;
+	kernel->payload_size = length;
+	kernel->unpacker = unpacker_find(kernel->payload, length);
+	if (!kernel->unpacker)
 		return place_raw(kernel, setup + skip, file->size - skip, error);
-	return unpack_payload(kernel, unpacker, payload, length, error);
+	kernel->elf = kernel->unpacked = unpack(kernel, &kernel->elf_size, error);
+	return kernel->elf ? 0 : -ENOEXEC;
 }
 
 static int open_any(struct kernel *kernel, struct error *error)
@@ -180,16 +186,56 @@ int kernel_open(struct kernel *kernel, const char *path, struct error *error)
 	return err;
 }
 
+static void drop_unpacked(struct kernel *kernel)
+{
+	if (!kernel->unpacked)
+		return;
+	munmap(kernel->unpacked, kernel->elf_size);
+	kernel->elf = kernel->unpacked = NULL;
+}
+
 void kernel_close(struct kernel *kernel)
 {
-	free(kernel->unpacked);
-	kernel->unpacked = NULL;
+	drop_unpacked(kernel);
 	file_close(&kernel->file);
+}
+
+void kernel_rest(struct kernel *kernel)
+{
+	drop_unpacked(kernel);
+	file_rest(&kernel->file);
 }
 
 bool kernel_contains(const struct kernel *kernel, const void *bytes, size_t len)
 {
 	return !kernel->elf || memmem(kernel->elf, kernel->elf_size, bytes, len);
+}
+
+/* Checked again: since it was opened somebody may have written to the file. */
+static int load_elf(const struct kernel *kernel, const uint8_t *elf, size_t size, uint8_t *ram, struct error *error)
+{
+	struct kernel_place place;
+	int err = elf_check(elf, size, kernel->file.path, &place, error);
+
+	if (err)
+		return err;
+	if (place.entry != kernel->place.entry || place.start != kernel->place.start || place.end != kernel->place.end)
+		return error_set(error, ENOEXEC, "%s: is another kernel now than when the guest was started", kernel->file.path);
+	elf_copy(elf, ram);
+	return 0;
+}
+
+static int load_again(const struct kernel *kernel, uint8_t *ram, struct error *error)
+{
+	size_t size;
+	uint8_t *elf = unpack(kernel, &size, error);
+	int err;
+
+	if (!elf)
+		return -ENOEXEC;
+	err = load_elf(kernel, elf, size, ram, error);
+	munmap(elf, size);
+	return err;
 }
 
 int kernel_load(const struct kernel *kernel, uint8_t *ram, uint32_t size, struct error *error)
@@ -205,8 +251,9 @@ int kernel_load(const struct kernel *kernel, uint8_t *ram, uint32_t size, struct
 		return error_set(error, ENOMEM, "%s: too little memory: this kernel needs at least %uM, the guest has %uM (see --memory)",
 			       kernel->file.path, (unsigned int)(((uint64_t)place->end + 0xfffff) >> 20), size >> 20);
 	if (kernel->elf)
-		elf_copy(kernel->elf, ram);
-	else
-		memcpy(ram + place->start, kernel->raw, kernel->raw_size);
+		return load_elf(kernel, kernel->elf, kernel->elf_size, ram, error);
+	if (kernel->unpacker)
+		return load_again(kernel, ram, error);
+	memcpy(ram + place->start, kernel->raw, kernel->raw_size);
 	return 0;
 }

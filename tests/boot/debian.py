@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import http.server
 import os
+import re
 import resource
 import shutil
 import signal
@@ -118,6 +119,18 @@ def guest_memory(pid):
     return max(os.stat(file).st_blocks // 2 for file in files if os.readlink(file).startswith('/memfd:'))
 
 
+def memory_beside(pid):
+    """What a process takes besides guest memory, in KiB; what is mapped more than once counts once."""
+    total, is_ram = 0, False
+    with open(f'/proc/{pid}/smaps', encoding='ascii', errors='replace') as smaps:
+        for line in smaps:
+            if re.match('[0-9a-f]+-', line):
+                is_ram = '/memfd:kennel-ram' in line
+            elif line.startswith('Pss:') and not is_ram:
+                total += int(line.split()[1])
+    return total
+
+
 def cpu_time(pid):
     """Of all threads so far, in milliseconds."""
     with open(f'/proc/{pid}/stat', encoding='ascii') as stat:
@@ -147,6 +160,8 @@ class Web(http.server.ThreadingHTTPServer):
             return hashlib.sha256(self.data).hexdigest()
         if name == 'memory':
             return str(guest_memory(self.process.pid))
+        if name == 'memory-beside':
+            return str(memory_beside(self.process.pid))
         if name == 'cpu-time':
             return str(cpu_time(self.process.pid))
         if name == 'call-back':

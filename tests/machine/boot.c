@@ -10,6 +10,8 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "images.h"
 #include "machine/boot/bytes.h"
@@ -86,6 +88,53 @@ static void vmlinux_goes_to_its_addresses(void **state)
 	image_free(image);
 }
 
+static void rested_image_loads_again(void **state)
+{
+	struct image plain = image_vmlinux(), packed = image_pack("xz", plain), image = image_bzimage(0x20c, packed.data, packed.size);
+
+	open_image(image);
+	for (int boots = 0; boots < 2; boots++) {
+		kernel_rest(&kernel);
+		assert_null(kernel.unpacked);
+		memset(ram, 0, RAM);
+		assert_int_equal(kernel_load(&kernel, ram, RAM, &error), 0);
+		assert_memory_equal(ram + IMAGE_PADDR, plain.data + 0x1000, IMAGE_TEXT);
+	}
+	kernel_close(&kernel);
+	image_free(image);
+	image_free(packed);
+	image_free(plain);
+}
+
+static void write_over(const char *path, struct image image)
+{
+	int fd = open(path, O_WRONLY);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, image.data, image.size), image.size);
+	close(fd);
+}
+
+/* Between two boots somebody writes to the file: another kernel, or nothing that could be one. */
+static void changed_image_is_not_loaded(void **state)
+{
+	struct image image = image_vmlinux(), other = image_vmlinux();
+	const char *file = image_file(image.data, image.size);
+
+	assert_int_equal(kernel_open(&kernel, file, &error), 0);
+	kernel_rest(&kernel);
+	segment(other)->p_memsz += 4096;
+	write_over(file, other);
+	assert_int_equal(kernel_load(&kernel, ram, RAM, &error), -ENOEXEC);
+	assert_says("is another kernel now");
+	segment(other)->p_memsz = 0xffffffff;
+	write_over(file, other);
+	assert_true(kernel_load(&kernel, ram, RAM, &error) < 0);
+	kernel_close(&kernel);
+	image_free(image);
+	image_free(other);
+}
+
 static void virtual_entry_is_moved_with_its_segment(void **state)
 {
 	struct image image = image_vmlinux();
@@ -107,7 +156,7 @@ static void every_packing_unpacks(void **state)
 		struct image image = image_bzimage(0x20c, packed.data, packed.size);
 
 		open_image(image);
-		assert_string_equal(kernel.packed, formats[i]);
+		assert_string_equal(kernel.unpacker->name, formats[i]);
 		assert_string_equal(kernel.version, "3.11.10 (somebody@somewhere) #2 SMP");
 		assert_int_equal(kernel.elf_size, plain.size);
 		assert_memory_equal(kernel.elf, plain.data, plain.size);
@@ -447,7 +496,8 @@ static void initrd_that_does_not_fit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(vmlinux_goes_to_its_addresses), T(virtual_entry_is_moved_with_its_segment), T(every_packing_unpacks),
+		T(vmlinux_goes_to_its_addresses), T(rested_image_loads_again), T(changed_image_is_not_loaded),
+		T(virtual_entry_is_moved_with_its_segment), T(every_packing_unpacks),
 		T(old_bzimage_is_loaded_as_it_is), T(unknown_packing_is_loaded_as_it_is), T(files_that_are_no_kernels),
 		T(elf_files_of_other_kinds), T(truncated_elf_files), T(spoiled_segments), T(segment_without_memory), T(segments_outside_memory), T(spoiled_bzimages),
 		T(random_headers), T(command_lines), T(parameter_page), T(parameters_of_a_pc), T(initrd_that_does_not_fit),
