@@ -61,6 +61,13 @@ def options(cache):
     check('a dry run leaves nothing', not os.path.exists(cache + '/kennel'), os.listdir(cache))
 
 
+def scripts_come_with_the_program():
+    """Whoever builds the program alone, as `make run` does, can fetch."""
+    needed = subprocess.run(['ninja', '-C', os.path.dirname(KENNEL), '-t', 'query', 'kennel'], capture_output=True, text=True).stdout
+    for name in 'debian', 'parts/build-root', 'parts/configure', 'parts/init':
+        check(f'fetch/{name} is built with the program', f' fetch/{name}\n' in needed, needed)
+
+
 def no_archive(cache, tmp):
     refused('no network', 'no network: http://127.0.0.1:9/debian cannot be reached', cache,
             'fetch', 'debian', '--mirror', 'http://127.0.0.1:9/debian')
@@ -144,6 +151,7 @@ def main():
         cache = os.path.join(tmp, 'cache')
         os.mkdir(cache)
         options(cache)
+        scripts_come_with_the_program()
         no_archive(cache, tmp)
         places(cache, tmp)
         full_disk(cache, tmp)
