@@ -13,6 +13,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -53,7 +54,8 @@ class Monitor:
 class Guest:
     """QEMU, the two processes that are its devices, and a web server that it can reach."""
 
-    def __init__(self, bench):
+    def __init__(self, bench, disk=None):
+        """disk: another program for the disk's first process."""
         need('qemu-system-x86_64', 'qemu-system-x86')
         need('mke2fs', 'e2fsprogs')
         try:
@@ -65,7 +67,7 @@ class Guest:
         self.root = self.make_root()
         self.where = 'here'
         self.qemu = None
-        self.disk = self.serve_disk()
+        self.disk = self.serve_disk() if not disk else self.listening('blk', disk, self.path('blk'), self.root)
         self.net = self.serve('net', '--net', 'user')
 
     def make_root(self):
@@ -79,9 +81,10 @@ class Guest:
         return root
 
     def serve(self, kind, *options):
-        path = self.path(kind)
-        process = self.bench.start(f'{kind}-{self.where}.log', self.bench.kennel, 'vhost-user', kind, '--socket-path', path, *options)
-        return self.bench.listening(process, path)
+        return self.listening(kind, self.bench.kennel, 'vhost-user', kind, '--socket-path', self.path(kind), *options)
+
+    def listening(self, kind, *command):
+        return self.bench.listening(self.bench.start(f'{kind}-{self.where}.log', *command), self.path(kind))
 
     def path(self, name):
         return self.bench.path(f'{name}-{self.where}')
@@ -222,6 +225,22 @@ def case_guest_disk_killed(bench):
         guest.disk = retry(guest.serve_disk)
     guest.said('^round 12$')
     if re.search('differs|error', guest.console(), re.I):
+        guest.fail('something was lost')
+
+
+def case_guest_disk_overtaken(bench):
+    """The disk's process is killed while it holds one write and has done later requests: its successor does that one, and no other twice."""
+    guest = Guest(bench, disk=bench.holding_disk)
+    guest.boot('two', reconnect=',reconnect=1')
+    guest.said('^round 1$')
+    guest.disk.send_signal(signal.SIGUSR1)
+    wait_for('a write that is held', lambda: 'holding' in bench.log_of(guest.disk), 60)
+    guest.disk.kill()
+    guest.disk.wait()
+    held_at = guest.last('round')
+    guest.disk = guest.serve_disk()
+    guest.said(f'^round {held_at + 2}$')
+    if re.search('differs|error|not a head', guest.console(), re.I):
         guest.fail('something was lost')
 
 

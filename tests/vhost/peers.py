@@ -55,6 +55,7 @@ class Bench:
     def __init__(self, build):
         self.kennel = os.path.join(os.path.abspath(build), 'kennel')
         self.disk_client = os.path.join(os.path.abspath(build), 'tests/vhost/disk-client')
+        self.holding_disk = os.path.join(os.path.abspath(build), 'tests/vhost/holding-disk')
         self.net_client = os.path.join(os.path.abspath(build), 'tests/vhost/net-client')
         self.temporary = tempfile.TemporaryDirectory(prefix='kennel-vhost-')
         self.processes = []
