@@ -136,6 +136,27 @@ int options_add_share(struct options *o, const char *value, struct error *error)
 	return 0;
 }
 
+static int add_port(struct options *o, const char *value, struct error *error)
+{
+	struct port_option *port = &o->ports[o->port_count];
+	const char *equals = strchr(value, '=');
+
+	if (o->port_count == PORTS_MAX)
+		return error_set(error, E2BIG, "--port %s: too many ports, at most %d are possible", value, PORTS_MAX);
+	if (!equals || equals == value || !equals[1] || memchr(value, '/', (size_t)(equals - value)))
+		return error_set(error, EINVAL, "--port %s: write NAME=SOCKET", value);
+	port->name = strdup(value);
+	if (!port->name)
+		return error_set(error, ENOMEM, "no memory");
+	port->path = port->name + (equals - value);
+	*port->path++ = 0;
+	o->port_count++;
+	for (unsigned int i = 0; i + 1 < o->port_count; i++)
+		if (!strcmp(o->ports[i].name, port->name))
+			return error_set(error, EINVAL, "--port %s: there is a port of this name already", value);
+	return 0;
+}
+
 static int set_console(struct options *o, const char *value, struct error *error)
 {
 	static const char *const kinds[] = {[CONSOLE_STDIO] = "stdio", [CONSOLE_PTY] = "pty", [CONSOLE_NONE] = "none"};
@@ -218,6 +239,7 @@ static const struct option_row rows[] = {
 	{'c', "console", "KIND", "stdio (default), pty, or none", set_console},
 	{0, "dump-code", "FILE", "write all translated code to FILE, for isolation-dump to check", set_dump_code},
 	{0, "machine", "NAME", "auto (default), lguest or pc", set_machine},
+	{0, "port", "NAME=SOCKET", "a channel to a program in the guest: /dev/virtio-ports/NAME there, a Unix socket here", add_port},
 	{0, "no-reboot", NULL, "end instead of starting again when the guest reboots", set_no_reboot},
 	{0, "no-sandbox", NULL, "keep all system calls while the guest runs", set_no_sandbox},
 	{0, "timeout", "SECONDS", "end the guest after this time, with status 124", set_timeout},
@@ -335,6 +357,8 @@ void options_free(struct options *o)
 		free(o->disks[i].path);
 	for (unsigned int i = 0; i < o->share_count; i++)
 		free(o->shares[i].tag);
+	for (unsigned int i = 0; i < o->port_count; i++)
+		free(o->ports[i].name);
 	free(o->command_line);
 	free(o->bundle_kernel);
 	free(o->bundle_initrd);

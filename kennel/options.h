@@ -7,9 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "device/device.h"
 #include "host/error.h"
 
-enum { DISKS_MAX = 26, NETS_MAX = 8, SHARES_MAX = 8 };
+enum { DISKS_MAX = 26, NETS_MAX = 8, SHARES_MAX = 8, PORTS_MAX = CONSOLE_PORTS_MAX - 1 };
 
 enum console_kind { CONSOLE_STDIO, CONSOLE_PTY, CONSOLE_NONE };
 
@@ -21,6 +22,10 @@ struct disk_option {
 struct share_option {
 	char *tag, *path;	/* owned; both in the memory of tag */
 	bool read_only;
+};
+
+struct port_option {
+	char *name, *path;	/* owned; both in the memory of name */
 };
 
 struct options {
@@ -36,6 +41,8 @@ struct options {
 	unsigned int net_count;
 	struct share_option shares[SHARES_MAX];
 	unsigned int share_count;
+	struct port_option ports[PORTS_MAX];
+	unsigned int port_count;
 	bool net_given;				/* --net none counts */
 	enum console_kind console;
 	bool no_reboot;

@@ -19,6 +19,7 @@
 #include "host/disk.h"
 #include "host/loop.h"
 #include "host/message.h"
+#include "host/port.h"
 #include "host/random.h"
 #include "host/share.h"
 #include "host/slirp.h"
@@ -30,6 +31,7 @@
 #include "machine/boot/params.h"
 #include "machine/machine.h"
 #include "machine/trace.h"
+#include "transport/vhost-user/backend.h"
 
 /* Why run() of the machine was stopped from outside. */
 enum reason { REASON_NONE, REASON_QUIT, REASON_TIMEOUT, REASON_SIGNAL };
@@ -44,6 +46,7 @@ struct session {
 	struct block_backend *disks[DISKS_MAX];
 	struct net_backend *nets[NETS_MAX];
 	struct share_backend *shares[SHARES_MAX];
+	struct console_port ports[1 + PORTS_MAX];	/* number 0, where others have a console, is none */
 	struct machine_devices devices;
 	bool taken_over;		/* the backends, by a machine, even if it could not be made */
 	_Atomic int reason;
@@ -139,6 +142,25 @@ static int open_shares(struct session *s, struct error *error)
 	}
 	s->devices.shares = s->shares;
 	s->devices.share_count = s->options->share_count;
+	return 0;
+}
+
+static int open_ports(struct session *s, struct error *error)
+{
+	for (unsigned int i = 0; i < s->options->port_count; i++) {
+		const struct port_option *option = &s->options->ports[i];
+		struct console_port *port = &s->ports[1 + i];
+		int listener = vhost_user_listen(option->path);
+
+		if (listener < 0)
+			return error_errno(error, -listener, "%s", option->path);
+		port->name = option->name;
+		port->backend = port_open(s->loop, listener, error);
+		if (!port->backend)
+			return -EIO;
+		s->devices.port_count = 2 + i;
+	}
+	s->devices.ports = s->ports;
 	return 0;
 }
 
@@ -252,8 +274,8 @@ static int enter_sandbox(struct session *s, struct error *error)
 static int set_up(struct session *s, struct error *error)
 {
 	static int (*const steps[])(struct session *s, struct error *error) = {
-		open_files, check_kernel, create_loop, take_signals, open_disks, open_nets, open_shares, open_entropy, open_console, create_machine,
-		start_timeout, start_loop, enter_sandbox,
+		open_files, check_kernel, create_loop, take_signals, open_disks, open_nets, open_shares, open_ports, open_entropy, open_console,
+		create_machine, start_timeout, start_loop, enter_sandbox,
 	};
 	int err = 0;
 
@@ -341,6 +363,9 @@ static void close_backends(struct session *s)
 	for (unsigned int i = 0; i < SHARES_MAX; i++)
 		if (s->shares[i])
 			s->shares[i]->ops->close(s->shares[i]);
+	for (unsigned int i = 0; i < 1 + PORTS_MAX; i++)
+		if (s->ports[i].backend)
+			s->ports[i].backend->ops->close(s->ports[i].backend);
 	if (s->devices.entropy)
 		s->devices.entropy->ops->close(s->devices.entropy);
 	if (s->devices.console)

@@ -37,6 +37,16 @@ static int add(struct making *making, struct virtio_dev *dev, const char *what)
 			(backend)->ops->close(backend);                    \
 	} while (0)
 
+static int add_ports(struct making *making, const struct machine_devices *config, int err)
+{
+	struct virtio_dev *dev = err ? NULL : ports_device_create(config->ports, config->port_count);
+
+	for (unsigned int i = 0; i < config->port_count && !dev; i++)
+		if (config->ports[i].backend)
+			config->ports[i].backend->ops->close(config->ports[i].backend);
+	return err ? err : add(making, dev, "port");
+}
+
 static int add_all(struct making *making, const struct machine_devices *config, int err)
 {
 	for (unsigned int i = 0; i < config->disk_count; i++)
@@ -52,7 +62,8 @@ static int add_all(struct making *making, const struct machine_devices *config, 
 	/* Last: an lguest guest without an I/O-APIC driver has only 15 interrupts for devices (lguest-pitfalls, C12). */
 	if (config->console)
 		ADD(making, err, config->console, console_device_create, "console");
-	return err;
+	/* Behind it: a kernel that knows nothing of ports takes it for another console. */
+	return config->port_count ? add_ports(making, config, err) : err;
 }
 
 int devices_create(struct devices *devices, const struct machine_devices *config, devices_attach *attach, void *opaque,
@@ -60,7 +71,7 @@ int devices_create(struct devices *devices, const struct machine_devices *config
 {
 	struct making making = {.devices = devices, .attach = attach, .opaque = opaque, .error = error};
 	unsigned int wanted = config->disk_count + config->net_count + config->share_count + !!config->entropy +
-			      !!config->balloon + !!config->console;
+			      !!config->balloon + !!config->console + !!config->port_count;
 	int err = 0;
 
 	if (wanted > DEVICES_MAX)

@@ -31,6 +31,8 @@ struct machine_devices {
 	struct entropy_backend *entropy;	/* NULL: none */
 	struct balloon_backend *balloon;	/* NULL: none; a machine sets it itself, for it has the memory */
 	struct console_backend *console;	/* NULL: none */
+	const struct console_port *ports;	/* of another console device, which is made if there are any; borrowed */
+	unsigned int port_count;
 };
 
 struct machine_config {

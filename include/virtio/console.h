@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * console.h - console device, both ends (virtio 1.2, 5.3). Queue 0 carries what is typed, queue 1 what is printed. With several ports, each
- * has such a pair, and another pair is for messages about them.
+ * console.h - console device, both ends (virtio 1.2, 5.3). Queue 0 carries what is typed, queue 1 what is printed. With several ports,
+ * each has such a pair, and another pair is for messages about them.
  */
 #ifndef VIRTIO_CONSOLE_H
 #define VIRTIO_CONSOLE_H

@@ -92,7 +92,10 @@ int virtio_console_emergency(struct virtio_device *vdev, char c);
 /* Hear what the device has to say of ports; its interrupts do this too. Returns how many messages came. */
 unsigned int virtio_console_poll(struct virtio_console *con);
 
-/* Tell the device that somebody here uses the port, from when on it has input, or does not any more. 0; -VIRTIO_EINVAL: null; -VIRTIO_ENOENT: no such port now. */
+/*
+ * Tell the device that somebody here uses the port, from when on it has input, or does not any more. 0; -VIRTIO_EINVAL: null;
+ * -VIRTIO_ENOENT: no such port now.
+ */
 int virtio_console_port_open(struct virtio_console_port *port, bool open);
 
 /*

@@ -69,9 +69,9 @@ static inline bool virtio_net_features_sound(uint64_t features)
 	const uint64_t host_tso = VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_HOST_TSO6;
 	const uint64_t guest_tso = VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6;
 
-	if (((features & host_tso) && !(features & VIRTIO_NET_F_CSUM)) || ((features & guest_tso) && !(features & VIRTIO_NET_F_GUEST_CSUM)))
+	if ((features & host_tso) ? !(features & VIRTIO_NET_F_CSUM) : !!(features & VIRTIO_NET_F_HOST_ECN))
 		return false;
-	return (!(features & VIRTIO_NET_F_HOST_ECN) || (features & host_tso)) && (!(features & VIRTIO_NET_F_GUEST_ECN) || (features & guest_tso));
+	return (features & guest_tso) ? !!(features & VIRTIO_NET_F_GUEST_CSUM) : !(features & VIRTIO_NET_F_GUEST_ECN);
 }
 
 /* What a header says of its frame. */

@@ -285,6 +285,18 @@ def what_is_left(guest, host):
     yield 'the secret is still one', lambda: sum_of(guest.path('shared/secret')) == hashlib.sha256(b'secret').hexdigest()
 
 
+def send_back(path):
+    """Connect to a socket, and send back what comes, until the other end closes."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(path)
+
+    def echo():
+        while data := connection.recv(1 << 16):
+            connection.sendall(data)
+
+    threading.Thread(target=echo, daemon=True).start()
+
+
 def inside(guest, names, report):
     names = names or checks()
     host, fixed = lay_out_shares(guest)
@@ -293,7 +305,9 @@ def inside(guest, names, report):
     guest.web.forwarded = free_port()
     disks = guest.file('empty.img', size=64 * MIB + 512), guest.image('fixed.img', 8, guest.path('fixed')) + ',ro', guest.file('freed', size=32 * MIB)
     guest.web.actions['freed-disk'] = lambda: str(os.stat(disks[2]).st_blocks // 2)
-    outcome = guest.boot('checks', *[option for disk in disks for option in ('-d', disk)], '--share', f'host={host}', '--share', f'only-read={fixed},ro',
+    guest.web.actions['port-connect'] = lambda: send_back(guest.path('agent'))
+    outcome = guest.boot('checks', *[option for disk in disks for option in ('-d', disk)], '--share', f'host={host}',
+                         '--share', f'only-read={fixed},ro', '--port', f'org.example.agent={guest.path("agent")}',
                          parameters=[f'checks={",".join(names)}'], net=f'user,hostfwd=tcp:{guest.web.forwarded}:4000', timeout=400)
     said = []
     for line in outcome.output.splitlines():

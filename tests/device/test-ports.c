@@ -290,8 +290,9 @@ static void writable_output_of_port(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(introduction),   T(chatter),	  T(opened_too_early), T(little_room),	  T(long_message),	     T(short_message), T(writable_message),
-		T(short_room),	   T(readable_room), T(readable_input),   T(readable_input_of_port), T(writable_output), T(writable_output_of_port),
+		T(introduction), T(chatter), T(opened_too_early), T(little_room), T(long_message), T(short_message), T(writable_message),
+		T(short_room), T(readable_room), T(readable_input), T(readable_input_of_port), T(writable_output),
+		T(writable_output_of_port),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,7 +56,8 @@ static const struct virtio_dev_ops disk_ops = { .name = "disk", .queue_notify = 
 
 static void ranges(void **state)
 {
-	struct bench *b = bench_create(&disk_ops, VIRTIO_ID_BLOCK, VIRTIO_BLOCK_F_DISCARD | VIRTIO_BLOCK_F_WRITE_ZEROES, VIRTIO_BLOCK_CFG_LONG, 1);
+	uint64_t features = VIRTIO_BLOCK_F_DISCARD | VIRTIO_BLOCK_F_WRITE_ZEROES;
+	struct bench *b = bench_create(&disk_ops, VIRTIO_ID_BLOCK, features, VIRTIO_BLOCK_CFG_LONG, 1);
 	struct virtio_block *blk = bench_alloc(b, sizeof(*blk));
 
 	virtio_put64(false, b->config + VIRTIO_BLOCK_CFG_CAPACITY, (UINT64_C(1) << 40) + 8);

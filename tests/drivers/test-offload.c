@@ -164,7 +164,10 @@ static bool make_bed(unsigned int i, struct virtio_fake_options *options)
 	struct virtio_fake *fake;
 
 	*options = (struct virtio_fake_options){
-		.bus = (enum virtio_fake_bus)(i / KINDS / 2), .big_endian = i / KINDS % 2, .without = kinds[i % KINDS].without, .memory = 8u << 20,
+		.bus = (enum virtio_fake_bus)(i / KINDS / 2),
+		.big_endian = i / KINDS % 2,
+		.without = kinds[i % KINDS].without,
+		.memory = 8u << 20,
 	};
 	if (options->bus == VIRTIO_FAKE_LGUEST_DMA || options->bus == VIRTIO_FAKE_LGUEST_TLV || virtio_fake_create(options, &fake))
 		return false;

@@ -183,6 +183,16 @@ def disks(tmp):
         check('ended by SIGTERM', other.wait(20) == -15, other.returncode)
 
 
+def ports(tmp):
+    run_refused('port without a name', r'--port /tmp/x: write NAME=SOCKET', '--port', '/tmp/x', PUP)
+    run_refused('port without a socket', r'--port x=: write NAME=SOCKET', '--port', 'x=', PUP)
+    run_refused('port with a path for a name', r'--port a/b=x: write NAME=SOCKET', '--port', 'a/b=x', PUP)
+    run_refused('port where there is a file', r'file: Address already in use', '--port', 'x=' + os.path.join(tmp, 'file'), PUP)
+    run_refused('port in no directory', r'/nonexistent/x: No such file', '--port', 'x=/nonexistent/x', PUP)
+    run_refused('port twice', r'there is a port of this name already', '--port', f'x={tmp}/1', '--port', f'x={tmp}/2', PUP)
+    run_refused('too many ports', r'at most 7', *[word for i in range(8) for word in ('--port', f'x{i}={tmp}/{i}')], PUP)
+
+
 def shares(tmp):
     run_refused('share without a name', r'--share /tmp: write NAME=DIR', '--share', '/tmp', PUP)
     run_refused('share with an empty name', r'--share =/tmp: write NAME=DIR', '--share', '=/tmp', PUP)
@@ -233,6 +243,7 @@ def main():
         disks(tmp)
         open(os.path.join(tmp, 'file'), 'w').close()
         shares(tmp)
+        ports(tmp)
         terminal_untouched(tmp)
     return bool(failures)
 
