@@ -40,8 +40,11 @@ static unsigned int queues(const struct virtio_dev *dev)
 
 size_t virtio_stream_device_bytes(const struct virtio_dev *dev, uint32_t max)
 {
-	size_t count = dev ? (size_t)queues(dev) * buffers(dev) : 0;
+	size_t count;
 
+	if (!dev || !dev->ops || !dev->queues || dev->config_len > VIRTIO_CONFIG_MAX)
+		return 0;
+	count = (size_t)queues(dev) * buffers(dev);
 	if (!count || !max || max > UINT32_MAX - 16 || count > (SIZE_MAX / 2) / ((size_t)max + 16 + sizeof(struct virtio_stream_request)))
 		return 0;
 	return round16(count * sizeof(struct virtio_stream_request)) + count * round16(max) + queues(dev) * ring_bytes(2u * buffers(dev));

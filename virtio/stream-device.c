@@ -110,6 +110,8 @@ int virtio_stream_device_poll(struct virtio_stream_device *sd)
 {
 	int ret = 1;
 
+	if (!sd)
+		return -VIRTIO_EINVAL;
 	virtio_stream_device_send(sd);
 	for (unsigned int i = 0; ret > 0 && !sd->over && !sd->failed && !sd->answering && i < MESSAGES_AT_ONCE; i++) {
 		ret = virtio_stream_device_receive(sd);
@@ -122,7 +124,7 @@ int virtio_stream_device_poll(struct virtio_stream_device *sd)
 
 bool virtio_stream_device_wants_write(const struct virtio_stream_device *sd)
 {
-	return !sd->over && (sd->failed || sd->begun || sd->answering || sd->finished || sd->changed);
+	return sd && !sd->over && (sd->failed || sd->begun || sd->answering || sd->finished || sd->changed);
 }
 
 /* --- setting up -------------------------------------------------------------------------------------------------------- */

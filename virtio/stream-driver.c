@@ -196,6 +196,8 @@ int virtio_stream_connect(struct virtio_stream *s, const struct virtio_platform 
 
 bool virtio_stream_poll(struct virtio_stream *s)
 {
+	if (!s)
+		return false;
 	virtio_stream_pump(s);
 	virtio_device_interrupt(&s->vdev);
 	return !s->broken;
@@ -203,5 +205,5 @@ bool virtio_stream_poll(struct virtio_stream *s)
 
 bool virtio_stream_wants_write(const struct virtio_stream *s)
 {
-	return !s->broken && (s->current || stream_question_waits(s) || (s->send && !s->asking));
+	return s && !s->broken && (s->current || stream_question_waits(s) || (s->send && !s->asking));
 }

@@ -39,8 +39,12 @@ static long fd_write(void *opaque, const void *buf, size_t len)
 
 int virtio_stream_fd_wait(struct virtio_stream_fd *f, int timeout)
 {
-	struct pollfd fds[2] = { { .fd = f->in, .events = POLLIN }, { .fd = f->out, .events = POLLOUT } };
+	struct pollfd fds[2] = { { .events = POLLIN }, { .events = POLLOUT } };
 
+	if (!f)
+		return -EINVAL;
+	fds[0].fd = f->in;
+	fds[1].fd = f->out;
 	/* An interrupted wait has waited. */
 	return poll(fds, f->blocked ? 2 : 1, timeout) != 0;
 }
@@ -49,7 +53,7 @@ static int fd_wait(void *opaque, bool write)
 {
 	struct virtio_stream_fd *f = opaque;
 
-	return virtio_stream_fd_wait(f, f->timeout) ? 0 : -VIRTIO_EAGAIN;
+	return virtio_stream_fd_wait(f, f->timeout) > 0 ? 0 : -VIRTIO_EAGAIN;
 }
 
 static void platform_wait(void *opaque)
@@ -95,6 +99,8 @@ int virtio_stream_fd_serve(struct virtio_stream_fd *f, struct virtio_stream_devi
 {
 	int ret;
 
+	if (!f)
+		return -EINVAL;
 	while ((ret = virtio_stream_device_poll(sd)) > 0)
 		virtio_stream_fd_wait(f, -1);
 	return ret;

@@ -18,16 +18,16 @@ struct virtio_stream_fd {
 
 /*
  * Read from @in, write to @out (the same, if it is a socket), which become non-blocking and stay the caller's. @f must not move. A
- * process that writes to pipes ignores SIGPIPE; sockets do not raise it here. 0, or a negative errno of fcntl(2).
+ * process that writes to pipes ignores SIGPIPE; sockets do not raise it here. 0, -EINVAL: null, or a negative errno of fcntl(2).
  */
 int virtio_stream_fd_init(struct virtio_stream_fd *f, int in, int out);
 
-/* Wait at most @timeout milliseconds (-1: for ever) for something to read, or for room after a write found none. 1, or 0: it took too long. */
+/* Wait at most @timeout milliseconds (-1: for ever) for something to read, or for room after a write found none. 1, 0: it took too long, or -EINVAL. */
 int virtio_stream_fd_wait(struct virtio_stream_fd *f, int timeout);
 
 /*
  * Serve a device until its stream is over. For a process that does nothing else; @sd was initialized with @f->io. What
- * virtio_stream_device_poll() last returned.
+ * virtio_stream_device_poll() last returned, or -EINVAL: null.
  */
 int virtio_stream_fd_serve(struct virtio_stream_fd *f, struct virtio_stream_device *sd);
 

@@ -105,11 +105,11 @@ int virtio_stream_connect(struct virtio_stream *s, const struct virtio_platform 
 
 /*
  * Move what can be moved now, then call the drivers back: this end's interrupt. For event loops: when the stream is ready, and before
- * waiting for that, because a driver's own calls read from the stream too. True: the stream is alive.
+ * waiting for that, because a driver's own calls read from the stream too. True: the stream is alive. NULL is not.
  */
 bool virtio_stream_poll(struct virtio_stream *s);
 
-/* Does it wait for room to write? */
+/* Does it wait for room to write? NULL does not. */
 bool virtio_stream_wants_write(const struct virtio_stream *s);
 
 /* --- the device's end -------------------------------------------------------------------------------------------------- */
@@ -166,13 +166,13 @@ struct virtio_stream_device {
 
 /*
  * Bytes of memory that virtio_stream_device_init() needs to serve @dev with buffers of at most @max bytes (both directions together).
- * 0: bad arguments.
+ * 0: bad arguments: null, no queues or such that are too small for a buffer, a configuration longer than VIRTIO_CONFIG_MAX, no bytes.
  */
 size_t virtio_stream_device_bytes(const struct virtio_dev *dev, uint32_t max);
 
 /*
  * Serve @dev over @io. @memory: as many bytes as virtio_stream_device_bytes() says, aligned to 16, the caller's and unused until the
- * stream is done. The device is reset and attached; the caller still owns it. 0, or -VIRTIO_EINVAL.
+ * stream is done. The device is reset and attached; the caller still owns it. 0, or -VIRTIO_EINVAL (null, misaligned, or as above).
  */
 int virtio_stream_device_init(struct virtio_stream_device *sd, struct virtio_dev *dev, const struct virtio_stream_io *io, void *memory,
 			      uint32_t max);
@@ -180,11 +180,11 @@ int virtio_stream_device_init(struct virtio_stream_device *sd, struct virtio_dev
 /*
  * Take what has come, send what can be sent: whenever the stream is readable, or writable while virtio_stream_device_wants_write().
  * Under the lock of the device. 1: the stream is alive. 0: it has ended, and the device was reset; -VIRTIO_EIO: likewise, it failed;
- * -VIRTIO_EPROTO: likewise, nonsense came, see sd->broken.
+ * -VIRTIO_EPROTO: likewise, nonsense came, see sd->broken. -VIRTIO_EINVAL: null.
  */
 int virtio_stream_device_poll(struct virtio_stream_device *sd);
 
-/* Does it wait for room to write? */
+/* Does it wait for room to write? NULL does not. */
 bool virtio_stream_device_wants_write(const struct virtio_stream_device *sd);
 
 #endif

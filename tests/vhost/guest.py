@@ -23,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', 'boot'))
 
 import debian  # noqa: E402
-from peers import Failure, Skip, main, need, retry, wait_for  # noqa: E402
+from peers import PATIENCE, Failure, Skip, main, need, retry, wait_for  # noqa: E402
 
 TOOLS = {**os.environ, 'PATH': os.environ['PATH'] + ':/usr/sbin:/sbin'}
 MEMORY, BALLAST = 256 << 20, 32 << 20
@@ -203,7 +203,7 @@ def case_guest_back_ends_restarted(bench):
         time.sleep(dice.uniform(0, 1))
         for process in guest.disk, guest.net:
             process.terminate()
-            if process.wait(10):
+            if process.wait(PATIENCE):
                 guest.fail(f'{process.args[2]} ended with status {process.returncode}')
         guest.disk = guest.serve_disk()
         guest.net = guest.serve('net', '--net', 'user')

@@ -15,6 +15,10 @@ import tempfile
 import time
 
 
+# Seconds that a process may take to end. It takes less than one, but all of these when thirty others want the processor.
+PATIENCE = 60
+
+
 class Failure(Exception):
     pass
 
@@ -168,7 +172,7 @@ def case_storage_daemon(bench):
     bench.disk(socket, 'dump', bench.path('back'))
     same(bench, 'source', 'back')
     daemon.terminate()
-    daemon.wait(10)
+    daemon.wait(PATIENCE)
     same(bench, 'source', 'image')
     bench.run('qemu-img', 'compare', '-f', 'raw', '-F', 'raw', bench.path('source'), image)
 
@@ -250,7 +254,7 @@ def case_disk(bench):
     same(bench, 'source', 'back')
     same(bench, 'source', 'image')
     server.terminate()
-    if server.wait(10) or bench.log_of(server):
+    if server.wait(PATIENCE) or bench.log_of(server):
         raise Failure(f'status {server.returncode}: {bench.log_of(server)}')
 
 

@@ -201,6 +201,10 @@ struct vhost_user_backend *vhost_user_backend_create(struct virtio_dev *dev, voi
 {
 	struct vhost_user_backend *be;
 
+	if (!dev || !dev->ops || !dev->queues || !dev->num_queues || dev->config_len > VIRTIO_CONFIG_MAX) {
+		errno = EINVAL;
+		return NULL;
+	}
 	if (dev->num_queues > VHOST_USER_RINGS || dev->num_queues > VHOST_USER_RING_MASK) {
 		errno = E2BIG;
 		return NULL;
@@ -264,6 +268,8 @@ int vhost_user_backend_attach(struct vhost_user_backend *be, int fd)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = SOCKET };
 
+	if (!be)
+		return -EINVAL;
 	if (fd < 0)
 		return -EBADF;
 	if (be->fd >= 0)
@@ -279,14 +285,17 @@ int vhost_user_backend_attach(struct vhost_user_backend *be, int fd)
 
 int vhost_user_backend_fd(const struct vhost_user_backend *be)
 {
-	return be->epoll_fd;
+	return be ? be->epoll_fd : -EINVAL;
 }
 
 int vhost_user_backend_run(struct vhost_user_backend *be)
 {
 	struct epoll_event events[1 + VHOST_USER_RINGS];
-	int count = epoll_wait(be->epoll_fd, events, 1 + VHOST_USER_RINGS, 0), ret = 0;
+	int count, ret = 0;
 
+	if (!be)
+		return -EINVAL;
+	count = epoll_wait(be->epoll_fd, events, 1 + VHOST_USER_RINGS, 0);
 	for (int i = 0; i < count && !ret; i++) {
 		if (events[i].data.u64 == SOCKET) {
 			ret = serve_socket(be);

@@ -76,7 +76,7 @@ struct vhost_user_backend {
 
 /*
  * A back end for @dev, which must have at most VHOST_USER_RINGS queues and be attached to no other bus. @complain may be NULL. NULL, with
- * errno set: no memory, too many queues. The device stays the caller's, and outlives the back end.
+ * errno set: EINVAL: no device, no queues, a configuration that is too long; E2BIG: too many queues; or no memory. The device stays the caller's, and outlives the back end.
  */
 struct vhost_user_backend *vhost_user_backend_create(struct virtio_dev *dev, void (*complain)(void *opaque, const char *sentence),
 						     void *opaque);
@@ -84,19 +84,19 @@ struct vhost_user_backend *vhost_user_backend_create(struct virtio_dev *dev, voi
 /* End the connection and free the back end. NULL is fine. */
 void vhost_user_backend_destroy(struct vhost_user_backend *be);
 
-/* Serve the front end at the other end of stream socket @fd, which becomes ours. 0; -EBUSY: one is being served; or another errno. */
+/* Serve the front end at the other end of stream socket @fd, which becomes ours. 0; -EINVAL; -EBUSY: one is being served; or another errno. */
 int vhost_user_backend_attach(struct vhost_user_backend *be, int fd);
 
-/* Readable when vhost_user_backend_run() has something to do. Belongs to the back end; the same one all its life. */
+/* Readable when vhost_user_backend_run() has something to do. Belongs to the back end; the same one all its life. -EINVAL: null. */
 int vhost_user_backend_fd(const struct vhost_user_backend *be);
 
 /*
  * Do what there is to do, without waiting. 0; -ECONNRESET: the front end has gone; -EPROTO: it broke the protocol, see be->error, and has
- * been disconnected. After both the next one can be attached: rings are forgotten, memory is unmapped, the device is reset.
+ * been disconnected. After both the next one can be attached: rings are forgotten, memory is unmapped, the device is reset. -EINVAL: null.
  */
 int vhost_user_backend_run(struct vhost_user_backend *be);
 
-/* Listen at @path, replacing a socket there that nobody listens to any more. A descriptor, or a negative errno. */
+/* Listen at @path, replacing a socket there that nobody listens to any more. A descriptor, or a negative errno: -EINVAL for no path. */
 int vhost_user_listen(const char *path);
 
 #endif

@@ -15,6 +15,8 @@ int vhost_user_memory_create(struct vhost_user_memory *memory, size_t size)
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	int error;
 
+	if (!memory)
+		return -EINVAL;
 	memset(memory, 0, sizeof(*memory));
 	memory->fd = -1;
 	if (!size || size > SIZE_MAX - page)
@@ -41,7 +43,7 @@ failed:
 
 void vhost_user_memory_destroy(struct vhost_user_memory *memory)
 {
-	if (memory->fd < 0)
+	if (!memory || memory->fd < 0)
 		return;
 	munmap(memory->mem.base, memory->mem.size);
 	close(memory->fd);
@@ -64,9 +66,13 @@ static void *reuse(struct vhost_user_memory *memory, size_t size, size_t align)
 
 void *vhost_user_memory_alloc(struct vhost_user_memory *memory, size_t size, size_t align)
 {
-	size_t at = (memory->used + align - 1) & ~(align - 1);
-	void *block = reuse(memory, size, align);
+	size_t at;
+	void *block;
 
+	if (!memory || !size || !align || (align & (align - 1)) || align > memory->mem.size)
+		return NULL;
+	at = (memory->used + align - 1) & ~(align - 1);
+	block = reuse(memory, size, align);
 	if (block || at > memory->mem.size || size > memory->mem.size - at)
 		return block;
 	memory->used = at + size;
@@ -75,6 +81,8 @@ void *vhost_user_memory_alloc(struct vhost_user_memory *memory, size_t size, siz
 
 void vhost_user_memory_free(struct vhost_user_memory *memory, void *block, size_t size)
 {
+	if (!memory || !block)
+		return;
 	for (unsigned int i = 0; i < sizeof(memory->freed) / sizeof(memory->freed[0]); i++) {
 		if (memory->freed[i].block)
 			continue;

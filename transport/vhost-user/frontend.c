@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <virtio/vring.h>
+
 #define QUEUE_SIZE	128
 #define TIMEOUT_MS	5000
 
@@ -249,11 +251,23 @@ static int begin(struct vhost_user_frontend *fe)
 	return error;
 }
 
+/* What may not be asked for. */
+static bool acceptable(const struct vhost_user_options *options)
+{
+	return !options || ((!options->queue_size || vring_size_valid(options->queue_size)) && options->timeout_ms >= 0 &&
+			    (options->config || !options->config_len));
+}
+
 int vhost_user_connect_fd(struct vhost_user_frontend *fe, struct vhost_user_memory *memory, int fd,
 			  const struct vhost_user_options *options)
 {
+	if (!fe || !memory || !acceptable(options))
+		return -EINVAL;
 	prepare(fe, memory, fd, options);
-	return begin(fe);
+	if (fd >= 0)
+		return begin(fe);
+	fe->error = "no connection";
+	return -EBADF;
 }
 
 int vhost_user_connect(struct vhost_user_frontend *fe, struct vhost_user_memory *memory, const char *path,
@@ -262,6 +276,8 @@ int vhost_user_connect(struct vhost_user_frontend *fe, struct vhost_user_memory 
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd, error;
 
+	if (!fe || !memory || !path || !*path || !acceptable(options))
+		return -EINVAL;
 	prepare(fe, memory, -1, options);
 	fe->error = "no back end can be reached there";
 	if (strlen(path) >= sizeof(address.sun_path))
@@ -280,6 +296,8 @@ int vhost_user_connect(struct vhost_user_frontend *fe, struct vhost_user_memory 
 
 void vhost_user_disconnect(struct vhost_user_frontend *fe)
 {
+	if (!fe)
+		return;
 	vhost_user_lose(fe, "disconnected");
 	for (unsigned int i = 0; i < VIRTIO_DRIVER_QUEUES; i++)
 		if (fe->vdev.queues[i])
@@ -324,6 +342,8 @@ int vhost_user_wait(struct vhost_user_frontend *fe, int timeout_ms)
 	struct pollfd p[2 + VIRTIO_DRIVER_QUEUES];
 	bool any = false;
 
+	if (!fe)
+		return -VIRTIO_EINVAL;
 	if (fe->fd < 0)
 		return -VIRTIO_ENODEV;
 	p[0] = (struct pollfd){ .fd = fe->fd, .events = POLLIN };

@@ -35,11 +35,11 @@ struct vhost_user_memory {
 	} freed[2 * VIRTIO_DRIVER_QUEUES];
 };
 
-/* Make @size bytes (rounded up to pages), zeroed, at a file that nobody can shorten. 0 or a negative errno. */
+/* Make @size bytes (rounded up to pages), zeroed, at a file that nobody can shorten. 0 or a negative errno: -EINVAL for null, and for no bytes. */
 int vhost_user_memory_create(struct vhost_user_memory *memory, size_t size);
 void vhost_user_memory_destroy(struct vhost_user_memory *memory);
 
-/* Zeroed bytes aligned to @align (a power of two). NULL: none are left. */
+/* Zeroed bytes aligned to @align (a power of two). NULL: none are left, or were asked for. Nulls are given back to nowhere. */
 void *vhost_user_memory_alloc(struct vhost_user_memory *memory, size_t size, size_t align);
 void vhost_user_memory_free(struct vhost_user_memory *memory, void *block, size_t size);
 
@@ -78,22 +78,22 @@ struct vhost_user_frontend {
 
 /*
  * Connect to the back end that listens at @path. @fe is overwritten; it and @memory stay where they are until vhost_user_disconnect().
- * 0, or a negative errno, and fe->error has a word on it.
+ * 0, or a negative errno, and fe->error has a word on it. -EINVAL: null, or options that nobody can have; @fe is as it was.
  */
 int vhost_user_connect(struct vhost_user_frontend *fe, struct vhost_user_memory *memory, const char *path,
 		       const struct vhost_user_options *options);
 
-/* The same over a connected stream socket, which becomes the front end's. */
+/* The same over a connected stream socket, which becomes the front end's but for -EINVAL and -EBADF. */
 int vhost_user_connect_fd(struct vhost_user_frontend *fe, struct vhost_user_memory *memory, int fd,
 			  const struct vhost_user_options *options);
 
 /*
  * Wait up to @timeout_ms (-1: for ever) for the back end, and deliver what it has to say: interrupts, changes of configuration, its end.
- * 1: something happened; 0: nothing; -VIRTIO_ENODEV: the back end is gone, or broke the protocol; see fe->error.
+ * 1: something happened; 0: nothing; -VIRTIO_ENODEV: the back end is gone, or broke the protocol; see fe->error. -VIRTIO_EINVAL: null.
  */
 int vhost_user_wait(struct vhost_user_frontend *fe, int timeout_ms);
 
-/* End the connection. The driver has given its device back before (or lost it). */
+/* End the connection. The driver has given its device back before (or lost it). NULL is fine. */
 void vhost_user_disconnect(struct vhost_user_frontend *fe);
 
 #endif

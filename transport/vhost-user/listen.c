@@ -31,6 +31,8 @@ int vhost_user_listen(const char *path)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd, error;
 
+	if (!path || !*path)
+		return -EINVAL;
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(address.sun_path, path);
