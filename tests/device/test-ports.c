@@ -142,6 +142,10 @@ static void introduction(void **state)
 	say(f, 0, VIRTIO_CONSOLE_PORT_READY, 1);
 	say(f, 1, VIRTIO_CONSOLE_PORT_READY, 1);
 	hear_of_ports(f);
+	/* 5.3.6.2.1: a port that exists is not added again. */
+	say(f, 0, VIRTIO_CONSOLE_DEVICE_READY, 1);
+	say(f, 1, VIRTIO_CONSOLE_PORT_READY, 1);
+	hear_nothing(f);
 }
 
 /* Said again and again, and of what is not there, before there is a buffer for any answer: each answer comes once. */
