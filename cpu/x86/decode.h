@@ -64,6 +64,8 @@ enum {
 	INSN_MEM_ONLY = 1 << 11,	/* mod = 3 was rejected */
 };
 
+enum { LONGEST_INSN = 15 };	/* bytes */
+
 struct insn {
 	uint8_t len;		/* bytes, 1-15 */
 	uint8_t map, op;	/* MAP_*, opcode byte */

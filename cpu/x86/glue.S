@@ -79,8 +79,11 @@ glue_exit_indirect:
 	mov %r8d, %ecx
 	bswap %ecx
 	movzbl %ch, %ecx			/* bits 16 to 23 */
+	lea (%rcx, %rcx, 8), %ecx
+	lea (%rcx, %rcx, 8), %ecx
+	lea (%rcx, %rcx, 8), %ecx		/* times JUMP_SPREAD */
 	lea (%rcx, %r8), %ecx
-	movzbl %cl, %ecx
+	movzwl %cx, %ecx
 	lea (, %r9, 8), %r10d
 	lea (, %r10, 8), %r10d
 	lea (%rcx, %r10, 4), %r10d		/* and 256 for each step of depth */

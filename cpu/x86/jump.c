@@ -5,8 +5,6 @@
 #include "cpu/x86/jump.h"
 #include "cpu/x86/window.h"
 
-enum { LONGEST_INSN = 15 };
-
 static void clear_first(struct jump_table *table)
 {
 	for (unsigned depth = 0; depth < BLOCK_DEPTHS; depth++) {

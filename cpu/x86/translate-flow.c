@@ -97,13 +97,19 @@ static void emit_lookup_known(struct translation *t, uint32_t target)
 	emit_hit_or_miss(t, &target);
 }
 
+/* Might the instruction there run into the next page? */
+static bool near_page_end(uint32_t eip)
+{
+	return (eip & PAGE_MASK) + LONGEST_INSN > PAGE_SIZE;
+}
+
 static bool chainable(const struct translation *t, uint32_t target)
 {
 	const struct block *b = t->block;
 
 	if (b->eip >= t->cpu->kernel_base && target >= t->cpu->kernel_base)
 		return true;
-	return (b->eip ^ target) < PAGE_SIZE;
+	return (b->eip ^ target) < PAGE_SIZE && !near_page_end(target);
 }
 
 void translate_go(struct translation *t, uint32_t target)

@@ -23,7 +23,7 @@
 #include "cpu/x86/soft.h"
 #include "cpu/x86/system.h"
 
-enum { LONGEST_INSN = 15, MAX_INSNS = 48, MAX_EXITS = 6, MAX_HOST = 12000 };
+enum { MAX_INSNS = 48, MAX_EXITS = 6, MAX_HOST = 12000 };
 
 /* LEA without a memory access: the address itself. */
 static void translate_lea(struct translation *t)
