@@ -7,8 +7,8 @@
 #include <virtio/vring.h>
 
 /*
- * The widest access that an aligned @offset allows, as 4.1.3.1 and 4.2.2.2 want it for the fields of a configuration; @len at
- * least 1.
+ * 4.1.3.1-2, 4.2.2.2-3: the widest access that an aligned @offset allows, which is that of the field there, or of its halves; @len
+ * at least 1.
  */
 static inline unsigned int guest_access_width(size_t offset, size_t len)
 {

@@ -6,6 +6,7 @@
 
 const char *virtio_regs_why_not(const struct virtio_dev *dev)
 {
+	/* 4.1.4.3.1-9: sizes are powers of two. */
 	if (!transport_device_valid(dev) || dev->id > 0xff)
 		return "this device cannot be described by registers: a queue's size is a power of two, a configuration has at most 256 bytes";
 	if (!(dev->offered & VIRTIO_F_VERSION_1))
@@ -23,7 +24,7 @@ void virtio_regs_offer(struct virtio_dev *dev)
 		dev->offered |= VIRTIO_F_RING_RESET;
 }
 
-/* 4.1.4.3.1, 4.2.2.1: the size is the largest the device takes, and the queue is not enabled. */
+/* 4.1.4.3.1-6, 4.2.2.1-3, 4.1.5.1.2.1-4: not enabled, without a vector, and of the largest size that the device takes. */
 static void reset_queue(struct virtio_regs *regs, unsigned int queue)
 {
 	regs->queue[queue] = (struct virtio_regs_queue){
@@ -55,6 +56,20 @@ static unsigned int config_part(const struct virtio_regs *regs, uint32_t offset,
 	return offset >= len ? 0 : len - offset < size ? (unsigned int)(len - offset) : size;
 }
 
+void virtio_regs_config_changed(struct virtio_regs *regs)
+{
+	/* 4.1.4.3.1-4, 4.2.2.1-4: once between two looks at it, for otherwise many changes would bring an old number back. */
+	regs->generation += !regs->unread;
+	regs->unread = true;
+}
+
+uint8_t virtio_regs_generation(struct virtio_regs *regs)
+{
+	regs->unread = false;
+	return regs->generation;
+}
+
+/* 4.1.4.10-2: of any width, at any offset. */
 uint32_t virtio_regs_config_read(struct virtio_regs *regs, uint32_t offset, unsigned int size)
 {
 	unsigned int part = config_part(regs, offset, size);
@@ -98,6 +113,7 @@ void virtio_regs_set_status(struct virtio_regs *regs, uint8_t status)
 	struct virtio_dev *dev = regs->dev;
 	uint8_t fresh = status & (uint8_t)~dev->status;
 
+	/* 4.1.4.3.1-5: and it reads as 0 when that is done. */
 	if (!status) {
 		virtio_regs_reset(regs);
 		return;
@@ -118,6 +134,7 @@ void virtio_regs_enable(struct virtio_regs *regs)
 	struct virtio_regs_queue *q = virtio_regs_selected(regs);
 	struct virtio_dev *dev = regs->dev;
 
+	/* 4.1.4.3.2-2, 4.1.4.3.2-3: what has been said by now has to be right. */
 	if (!(dev->status & VIRTIO_STATUS_FEATURES_OK))
 		virtio_dev_break(dev, "the driver enabled a queue before features were agreed on (virtio 1.2, 3.1.1)");
 	else if (virtio_dev_set_queue(dev, regs->queue_select, q->size, q->desc, q->driver, q->device))
@@ -142,7 +159,7 @@ void virtio_regs_stop_queue(struct virtio_regs *regs)
 
 void virtio_regs_reset_queue(struct virtio_regs *regs)
 {
-	/* 2.6.1: when the driver sees that the queue is not enabled any more, the device is done with it. */
+	/* 4.1.4.3.1-7, 4.2.2.1-6: when the driver sees that the queue is not enabled any more, the device is done with it. */
 	if (virtio_regs_selected(regs) && !virtio_dev_reset_queue(regs->dev, regs->queue_select))
 		reset_queue(regs, regs->queue_select);
 }
@@ -168,6 +185,7 @@ static void begin(struct virtio_regs *regs)
 
 	if (dev->live || dev->broken)
 		return;
+	/* 4.1.4.10-4: an older driver accepts none of the features 32 to 63. */
 	if (virtio_dev_set_features(dev, (uint32_t)regs->driver_features)) {
 		virtio_dev_break(dev, "the driver accepted features that the device does not offer together");
 		return;

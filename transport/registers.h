@@ -37,6 +37,7 @@ struct virtio_regs_queue {
 struct virtio_regs {
 	struct virtio_dev *dev;
 	uint8_t generation;		/* of the device's configuration; only ever counts */
+	bool unread;			/* it has counted since the driver looked */
 
 	/* Since the last reset. */
 	uint8_t isr;			/* VIRTIO_ISR_*: not yet acknowledged */
@@ -75,6 +76,7 @@ static inline struct virtio_regs_queue *virtio_regs_selected(struct virtio_regs 
 /* Half @select of a feature set; only two exist. */
 static inline uint32_t virtio_regs_half(uint64_t features, uint32_t select)
 {
+	/* 4.1.4.3.1-2: there are no features beyond. */
 	return select > 1 ? 0 : (uint32_t)(features >> 32 * select);
 }
 
@@ -83,6 +85,10 @@ static inline void virtio_regs_set_half(uint64_t *address, bool high, uint32_t v
 {
 	*address = high ? (uint64_t)value << 32 | (uint32_t)*address : (*address & ~(uint64_t)UINT32_MAX) | value;
 }
+
+/* The device's configuration has changed; and the driver reads its generation. */
+void virtio_regs_config_changed(struct virtio_regs *regs);
+uint8_t virtio_regs_generation(struct virtio_regs *regs);
 
 /* The device's configuration, little-endian in the value as on the bus; what lies outside reads as zero and takes nothing. */
 uint32_t virtio_regs_config_read(struct virtio_regs *regs, uint32_t offset, unsigned int size);

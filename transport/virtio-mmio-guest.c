@@ -92,12 +92,14 @@ static void mmio_reset(struct virtio_device *vdev)
 		out(of(vdev), VIRTIO_MMIO_GUEST_PAGE_SIZE, VRING_LEGACY_ALIGN);
 }
 
+/* 4.2.2.2-5: which half comes first. */
 static uint32_t half_offered(struct virtio_mmio_device *dev, unsigned int half)
 {
 	out(dev, VIRTIO_MMIO_DEVICE_FEATURES_SEL, half);
 	return in(dev, VIRTIO_MMIO_DEVICE_FEATURES);
 }
 
+/* 4.2.2.2-6: likewise. */
 static void accept_half(struct virtio_device *vdev, unsigned int half)
 {
 	out(of(vdev), VIRTIO_MMIO_DRIVER_FEATURES_SEL, half);
@@ -132,7 +134,7 @@ static int modern_finalize_features(struct virtio_device *vdev)
 
 /* --- queues --------------------------------------------------------------------------------------------------------- */
 
-/* 4.2.3.2: select it, see that nobody uses it, ask for its size, give it memory. */
+/* As section 4.2.3.2 has it: select it, see that nobody uses it, ask for its size, give it memory. */
 static int begin_queue(struct virtio_mmio_device *dev, unsigned int index, uint32_t in_use, struct virtio_queue **vq)
 {
 	int ret;
@@ -159,6 +161,7 @@ static int modern_enable_queue(struct virtio_queue *vq)
 	const struct guest_ring *ring = &dev->ring[vq->index];
 
 	out(dev, VIRTIO_MMIO_QUEUE_SEL, vq->index);
+	/* 4.2.2.2-7: as many as there may be. */
 	out(dev, VIRTIO_MMIO_QUEUE_NUM, ring->num);
 	out_address(dev, VIRTIO_MMIO_QUEUE_DESC_LOW, ring->address);
 	out_address(dev, VIRTIO_MMIO_QUEUE_DRIVER_LOW, ring->driver);
@@ -174,7 +177,7 @@ static int modern_find_queue(struct virtio_device *vdev, unsigned int index, str
 	return ret < 0 ? ret : modern_enable_queue(*vq);
 }
 
-/* 4.2.2.2-13: the queue has been reset when the register reads 0. */
+/* 4.2.2.2-11: the queue has been reset when the register reads 0. */
 static int modern_reset_queue(struct virtio_queue *vq)
 {
 	struct virtio_mmio_device *dev = of(vq->vdev);
@@ -190,7 +193,7 @@ static void modern_delete_queue(struct virtio_queue *vq)
 {
 	struct virtio_mmio_device *dev = of(vq->vdev);
 
-	/* 4.2.2.2-10: to stop using a queue, write 0 and read it back. The device has been reset, so this is for those that forgot. */
+	/* 4.2.2.2-9: to stop using a queue, write 0 and read it back. The device has been reset, so this is for those that forgot. */
 	out(dev, VIRTIO_MMIO_QUEUE_SEL, vq->index);
 	out(dev, VIRTIO_MMIO_QUEUE_READY, 0);
 	in(dev, VIRTIO_MMIO_QUEUE_READY);
@@ -270,7 +273,7 @@ int virtio_mmio_probe(struct virtio_mmio_device *device, const struct virtio_pla
 		.address = address,
 		.config_len = size - VIRTIO_MMIO_CONFIG,
 	};
-	/* 4.2.3.1.1: anything but these values, or id 0, is no device. */
+	/* 4.2.2.2-4, 4.2.3.1.1-1: anything but these values, or id 0, is no device. */
 	if (size < VIRTIO_MMIO_CONFIG || in(device, VIRTIO_MMIO_MAGIC) != VIRTIO_MMIO_MAGIC_VALUE)
 		return -VIRTIO_ENODEV;
 	version = in(device, VIRTIO_MMIO_VERSION);
@@ -284,7 +287,7 @@ bool virtio_mmio_device_interrupt(struct virtio_mmio_device *device, bool *confi
 {
 	uint32_t why = device && device->access ? in(device, VIRTIO_MMIO_INTERRUPT_STATUS) : 0;
 
-	/* Acknowledged before the rings are looked at: what comes meanwhile asserts the line again. */
+	/* 4.2.2.2-10, 4.2.3.4.1-1: acknowledged before the rings are looked at, as what comes meanwhile asserts the line again. */
 	if (why)
 		out(device, VIRTIO_MMIO_INTERRUPT_ACK, why);
 	if (config)

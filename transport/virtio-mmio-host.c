@@ -9,7 +9,7 @@
 
 /* --- what devices tell the guest ------------------------------------------------------------------------------------ */
 
-/* The line is high while there is a reason that the driver has not acknowledged. */
+/* 4.2.2.1-2: the line is high while there is a reason that the driver has not acknowledged. */
 static void settle(struct virtio_mmio *vm)
 {
 	bool level = vm->regs.isr;
@@ -32,8 +32,7 @@ static void mmio_config_changed(struct virtio_dev *dev)
 {
 	struct virtio_mmio *vm = dev->transport_data;
 
-	/* 4.2.2.1: the generation changes whenever the configuration did. */
-	vm->regs.generation++;
+	virtio_regs_config_changed(&vm->regs);
 	if (dev->status & VIRTIO_STATUS_DRIVER_OK)
 		vm->regs.isr |= VIRTIO_ISR_CONFIG;
 	settle(vm);
@@ -82,6 +81,7 @@ static uint32_t queue_read(struct virtio_mmio *vm, uint32_t offset)
 static uint32_t register_read(struct virtio_mmio *vm, uint32_t offset)
 {
 	switch (offset) {
+	/* 4.2.2.1-1: magic and version say what this is. */
 	case VIRTIO_MMIO_MAGIC:
 		return VIRTIO_MMIO_MAGIC_VALUE;
 	case VIRTIO_MMIO_VERSION:
@@ -104,10 +104,10 @@ static uint32_t register_read(struct virtio_mmio *vm, uint32_t offset)
 	case VIRTIO_MMIO_SHM_LEN_HIGH:
 	case VIRTIO_MMIO_SHM_BASE_LOW:
 	case VIRTIO_MMIO_SHM_BASE_HIGH:
-		/* 2.10, 4.2.2: a region that does not exist has this length and this place. */
+		/* A region that does not exist has this length and this place. */
 		return modern(vm) ? ~0u : 0;
 	case VIRTIO_MMIO_GENERATION:
-		return modern(vm) ? vm->regs.generation : 0;
+		return modern(vm) ? virtio_regs_generation(&vm->regs) : 0;
 	default:
 		return 0;
 	}
@@ -119,16 +119,16 @@ uint32_t virtio_mmio_read(struct virtio_mmio *vm, uint32_t offset, unsigned int 
 		return 0;
 	if (offset >= VIRTIO_MMIO_CONFIG)
 		return virtio_regs_config_read(&vm->regs, offset - VIRTIO_MMIO_CONFIG, size);
-	/* 4.2.2.2: a driver accesses registers as aligned words of 32 bits. */
+	/* 4.2.2.2-2: a driver accesses registers as aligned words of 32 bits. */
 	return size == 4 ? register_read(vm, offset) : 0;
 }
 
-/* Registers of the selected queue that only drivers of virtio 1.x have. They are fixed while it is enabled (4.2.2.2). */
+/* 4.2.2.2-8: registers of the selected queue, of drivers of virtio 1.x. They are fixed while it is enabled. */
 static void modern_queue_write(struct virtio_mmio *vm, struct virtio_regs_queue *q, uint32_t offset, uint32_t value)
 {
 	switch (offset) {
 	case VIRTIO_MMIO_QUEUE_NUM:
-		/* A size that is too large must not become another one by being cut off. */
+		/* 4.2.2.2-7: a size that is too large must not become another one by being cut off. */
 		q->size = value <= VRING_MAX_SIZE ? (uint16_t)value : 0;
 		break;
 	case VIRTIO_MMIO_QUEUE_READY:
@@ -161,7 +161,7 @@ static void modern_write(struct virtio_mmio *vm, uint32_t offset, uint32_t value
 		virtio_regs_set_features(&vm->regs, value);
 		return;
 	case VIRTIO_MMIO_QUEUE_NOTIFY:
-		/* 4.2.3.3: the queue's number, or with this feature more than that. */
+		/* The queue's number, or with this feature more than that: section 4.2.3.3. */
 		if (virtio_dev_has(vm->regs.dev, VIRTIO_F_NOTIFICATION_DATA))
 			virtio_dev_notified(vm->regs.dev, value);
 		else
@@ -180,7 +180,7 @@ static void modern_write(struct virtio_mmio *vm, uint32_t offset, uint32_t value
 	if (q && !q->enabled)
 		modern_queue_write(vm, q, offset, value);
 	else if (q && offset == VIRTIO_MMIO_QUEUE_READY && !value)
-		/* 4.2.2.1-6: the queue's memory is not touched any more. */
+		/* 4.2.2.1-5: the queue's memory is not touched any more. */
 		virtio_regs_stop_queue(&vm->regs);
 }
 

@@ -2,7 +2,7 @@
 /* virtio-pci-common.c - the common configuration structure, through which a modern driver sets a device up (virtio 1.2, 4.1.4.3). */
 #include "transport/virtio-pci-host-internal.h"
 
-/* Width of the register that begins at each offset; 0: none does. 4.1.3.1: a driver accesses each with exactly its width. */
+/* 4.1.3.1-1: width of the register that begins at each offset, with which a driver accesses it; 0: none does. */
 static const uint8_t widths[VIRTIO_PCI_COMMON_LEN] = {
 	[VIRTIO_PCI_DEVICE_FEATURE_SELECT] = 4,
 	[VIRTIO_PCI_DEVICE_FEATURE] = 4,
@@ -35,7 +35,7 @@ static uint64_t *address_at(struct virtio_regs_queue *q, uint32_t offset)
 	return offset >= VIRTIO_PCI_QUEUE_DRIVER ? &q->driver : &q->desc;
 }
 
-/* Registers that show the selected queue; without one they are 0 (4.1.4.3.1: queue_size 0 means unavailable). */
+/* 4.1.4.3.1-8: registers that show the selected queue; without one they are 0. */
 static uint32_t queue_read(struct virtio_pci *vp, uint32_t offset)
 {
 	struct virtio_regs_queue *q = virtio_regs_selected(&vp->regs);
@@ -72,6 +72,7 @@ uint32_t virtio_pci_common_read(struct virtio_pci *vp, uint32_t offset, unsigned
 	case VIRTIO_PCI_DRIVER_FEATURE_SELECT:
 		return vp->regs.driver_feature_select;
 	case VIRTIO_PCI_DRIVER_FEATURE:
+		/* 4.1.4.3.1-3: what was written, offered or not. */
 		return virtio_regs_half(vp->regs.driver_features, vp->regs.driver_feature_select);
 	case VIRTIO_PCI_CONFIG_VECTOR:
 		return vp->regs.config_vector;
@@ -80,7 +81,7 @@ uint32_t virtio_pci_common_read(struct virtio_pci *vp, uint32_t offset, unsigned
 	case VIRTIO_PCI_STATUS:
 		return vp->regs.dev->status;
 	case VIRTIO_PCI_GENERATION:
-		return vp->regs.generation;
+		return virtio_regs_generation(&vp->regs);
 	case VIRTIO_PCI_QUEUE_SELECT:
 		return vp->regs.queue_select;
 	default:
@@ -106,7 +107,7 @@ static void queue_write(struct virtio_pci *vp, uint32_t offset, uint32_t value)
 		q->size = (uint16_t)value;
 		break;
 	case VIRTIO_PCI_QUEUE_ENABLE:
-		/* 4.1.4.3.2: the driver has configured everything else by now, and never writes 0. */
+		/* 4.1.4.3.2-5: the driver never writes 0. */
 		if (value == 1)
 			virtio_regs_enable(&vp->regs);
 		break;

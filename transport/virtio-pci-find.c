@@ -41,7 +41,7 @@ static uint16_t port_of(const struct virtio_pci_device *dev, unsigned int bar)
 	return value & PCI_BAR_IO ? (uint16_t)(value & ~PCI_BAR_IO_FLAGS) : 0;
 }
 
-/* What capability at @cap says, if it lies in ports: 4.1.4.1, the first one of each type that a driver can use is the one to use. */
+/* 4.1.4.1-1, 4.1.4.1-2: the first capability of each type that we can use, in ports, is the one; others are left alone. */
 static void take_capability(struct virtio_pci_device *dev, unsigned int cap)
 {
 	uint16_t base = port_of(dev, virtio_pci_config(dev, cap + VIRTIO_PCI_CAP_BAR, 1));
@@ -125,9 +125,11 @@ static bool probe(struct virtio_pci_bus *bus, unsigned int slot, struct virtio_p
 	uint16_t id;
 
 	*dev = empty;
+	/* 4.1.2.2-1: vendor and id; whatever revision and subsystem. */
 	id = (uint16_t)virtio_pci_config(dev, PCI_DEVICE_ID, 2);
 	if (virtio_pci_config(dev, PCI_VENDOR_ID, 2) != VIRTIO_PCI_VENDOR || id < VIRTIO_PCI_LEGACY_FIRST || id > VIRTIO_PCI_MODERN_ID + 0x3f)
 		return false;
+	/* 4.1.5.1.1.1-1: without the capabilities, through the legacy window. */
 	if (!(bus->prefer_legacy && find_legacy(dev, id)) && !find_modern(dev)) {
 		*dev = empty;
 		if (!find_legacy(dev, id))

@@ -94,7 +94,7 @@ static void pci_set_status(struct virtio_device *vdev, uint8_t status)
 	out(of(vdev), status_port(of(vdev)), 1, status);
 }
 
-/* 4.1.4.3.2: a reset is complete when the status reads 0. */
+/* 4.1.4.3.2-4: a reset is complete when the status reads 0. */
 static void pci_reset(struct virtio_device *vdev)
 {
 	pci_set_status(vdev, 0);
@@ -116,7 +116,7 @@ static uint64_t modern_get_features(struct virtio_device *vdev)
 	return features;
 }
 
-/* 4.1.5.1.2: tell @port which vector, if there are such. 0, or -VIRTIO_ENOSPC: the device has none to spare. */
+/* 4.1.5.1.2.2-1: tell @port which vector, if there are such, and see that it was taken. 0, or -VIRTIO_ENOSPC: the device has none to spare. */
 static int set_vector(const struct virtio_pci_device *dev, unsigned int port, unsigned int vector)
 {
 	if (!dev->vectors)
@@ -173,6 +173,7 @@ static int modern_enable_queue(struct virtio_queue *vq)
 	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DESC, ring->address);
 	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DRIVER, ring->driver);
 	out_address(dev, dev->common + VIRTIO_PCI_QUEUE_DEVICE, ring->device);
+	/* 4.1.4.3.2-3: last. */
 	out(dev, dev->common + VIRTIO_PCI_QUEUE_ENABLE, 2, 1);
 	return 0;
 }
@@ -187,7 +188,7 @@ static int modern_find_queue(struct virtio_device *vdev, unsigned int index, str
 	ret = guest_ring_create(vdev, index, in(dev, dev->common + VIRTIO_PCI_QUEUE_SIZE, 2), ring, vq);
 	if (ret < 0)
 		return ret;
-	/* 4.1.4.4: where to kick it. */
+	/* Where to kick it: section 4.1.4.4. */
 	(*vq)->handle = dev->notify + dev->notify_step * in(dev, dev->common + VIRTIO_PCI_QUEUE_NOTIFY_OFF, 2);
 	ret = modern_enable_queue(*vq);
 	if (ret < 0)
@@ -246,7 +247,7 @@ static void pci_notify(struct virtio_queue *vq)
 	out(of(vq->vdev), (unsigned int)vq->handle, 2, vq->index);
 }
 
-/* 4.1.5.2: the feature makes the register twice as wide. */
+/* The feature makes the register twice as wide: section 4.1.5.2. */
 static void modern_notify(struct virtio_queue *vq)
 {
 	if (virtio_device_has(vq->vdev, VIRTIO_F_NOTIFICATION_DATA))
@@ -290,6 +291,7 @@ bool virtio_pci_device_interrupt(struct virtio_pci_device *device, bool *config_
 {
 	uint32_t isr = device && device->bus ? in(device, device->isr, 1) : 0;
 
+	/* 4.1.5.4.2-1: it may be both. */
 	if (config_changed)
 		*config_changed = isr & VIRTIO_PCI_ISR_CONFIG;
 	if (isr & VIRTIO_PCI_ISR_QUEUE)

@@ -10,42 +10,40 @@
 
 /* --- what devices tell the guest -------------------------------------------------------------------------------------- */
 
-/* The line is high while there is a reason that the driver has not read. */
+/* 4.1.4.5.1-4: the line is high while there is a reason that the driver has not read, unless there are messages. */
 static void settle(struct virtio_pci *vp)
 {
-	if (vp->pci.pin != !!vp->regs.isr)
-		pci_function_interrupt(&vp->pci, vp->regs.isr);
-}
+	bool level = vp->regs.isr && !virtio_pci_msix_enabled(vp);
 
-static void signal(struct virtio_pci *vp, uint8_t why)
-{
-	vp->regs.isr |= why;
-	settle(vp);
+	if (vp->pci.pin != level)
+		pci_function_interrupt(&vp->pci, level);
 }
 
 static void pci_interrupt(struct virtio_dev *dev, unsigned int queue)
 {
 	struct virtio_pci *vp = dev->transport_data;
 
-	/* 4.1.5.1.3: with messages, the queue's own; ISR is for INTx. */
-	if (virtio_pci_msix_enabled(vp))
+	if (virtio_pci_msix_enabled(vp)) {
 		virtio_pci_message(vp, vp->regs.queue[queue].vector);
-	else
-		signal(vp, VIRTIO_ISR_QUEUE);
+		return;
+	}
+	/* 4.1.4.5.1-3: without messages ISR says that it is a queue. */
+	vp->regs.isr |= VIRTIO_ISR_QUEUE;
+	settle(vp);
 }
 
 static void pci_config_changed(struct virtio_dev *dev)
 {
 	struct virtio_pci *vp = dev->transport_data;
 
-	/* 4.1.4.3.1: the generation changes before a driver can see a mixture of old and new. */
-	vp->regs.generation++;
+	virtio_regs_config_changed(&vp->regs);
 	if (!(dev->status & VIRTIO_STATUS_DRIVER_OK))
 		return;
+	/* 4.1.4.5.1-2: this bit also with messages. */
+	vp->regs.isr |= VIRTIO_ISR_CONFIG;
 	if (virtio_pci_msix_enabled(vp))
 		virtio_pci_message(vp, vp->regs.config_vector);
-	else
-		signal(vp, VIRTIO_ISR_CONFIG);
+	settle(vp);
 }
 
 static void pci_broken(struct virtio_dev *dev)
@@ -66,6 +64,7 @@ uint8_t virtio_pci_read_isr(struct virtio_pci *vp)
 {
 	uint8_t isr = vp->regs.isr;
 
+	/* 4.1.4.5.1-5: it was read. */
 	vp->regs.isr = 0;
 	settle(vp);
 	return isr;
@@ -88,7 +87,6 @@ static uint32_t modern_read(struct virtio_pci *vp, uint32_t offset, unsigned int
 {
 	if (offset < VIRTIO_PCI_AT_COMMON + VIRTIO_PCI_COMMON_LEN)
 		return virtio_pci_common_read(vp, offset - VIRTIO_PCI_AT_COMMON, size);
-	/* 4.1.4.5.1: reading ISR is what lowers the line; nothing else may. */
 	return offset == VIRTIO_PCI_AT_ISR ? virtio_pci_read_isr(vp) : 0;
 }
 
@@ -101,7 +99,7 @@ static void modern_write(struct virtio_pci *vp, uint32_t offset, unsigned int si
 		virtio_pci_common_write(vp, offset - VIRTIO_PCI_AT_COMMON, size, value);
 }
 
-/* Where the device's configuration begins in the legacy window. */
+/* 4.1.4.10-3: where the device's configuration begins in the legacy window. */
 static uint32_t legacy_config(const struct virtio_pci *vp)
 {
 	return virtio_pci_msix_enabled(vp) ? VIRTIO_PCI_LEGACY_MSIX_CONFIG : VIRTIO_PCI_LEGACY_CONFIG;
@@ -140,7 +138,7 @@ static void bar_write(struct pci_function *fn, unsigned int bar, uint32_t offset
 	settle(vp);
 }
 
-/* --- the way to the windows through the configuration space (4.1.4.9) ------------------------------------------------- */
+/* --- the way to the windows through the configuration space, of 4.1.4.9 ----------------------------------------------- */
 
 /* What PCI_CFG names now, as far as it makes sense. */
 struct access {
@@ -158,7 +156,7 @@ static bool get_access(const struct virtio_pci *vp, unsigned int at, unsigned in
 	a->size = virtio_get32(false, cap + VIRTIO_PCI_CAP_LENGTH);
 	if (at >= data + 4 || at + size <= data)
 		return false;
-	/* 4.1.4.9.2: the length is 1, 2 or 4, the offset a multiple of it. pci_bar_read() and _write() check the rest. */
+	/* 4.1.4.9.2-1: the length is 1, 2 or 4, the offset a multiple of it. pci_bar_read() and _write() check the rest. */
 	return (a->size == 1 || a->size == 2 || a->size == 4) && a->offset % a->size == 0;
 }
 
@@ -170,6 +168,7 @@ static void config_reading(struct pci_function *fn, unsigned int at, unsigned in
 
 	if (!get_access(vp, at, size, &a))
 		return;
+	/* 4.1.4.9.1-3, 4.1.4.9.2-2: outside the window it reads all ones. */
 	virtio_put32(false, bytes, pci_bar_read(fn, a.bar, a.offset, a.size));
 	virtio_copy(fn->config + vp->access + VIRTIO_PCI_CAP_DATA, bytes, a.size);
 }
@@ -181,6 +180,8 @@ static void config_written(struct pci_function *fn, unsigned int at, unsigned in
 
 	if (vp->msix && at < (unsigned int)vp->msix + PCI_MSIX_BYTES && at + size > vp->msix)
 		virtio_pci_msix_settle(vp);
+	settle(vp);
+	/* 4.1.4.9.1-2, 4.1.4.9.2-2: outside the window nothing is written. */
 	if (get_access(vp, at, size, &a))
 		pci_bar_write(fn, a.bar, a.offset, a.size, pci_function_get32(fn, vp->access + VIRTIO_PCI_CAP_DATA));
 }
@@ -213,7 +214,7 @@ static const struct pci_function_ops function_ops = {
 
 static const struct kind {
 	uint32_t id;			/* VIRTIO_ID_* */
-	uint16_t transitional;		/* 4.1.2.1; 0 = there is none */
+	uint16_t transitional;		/* id of section 4.1.2.1; 0 = there is none */
 	uint8_t base_class, subclass;	/* PCI code and ID assignment, 1.11 */
 } kinds[] = {
 	{ VIRTIO_ID_NET, 0x1000, 0x02, 0x00 },		/* network, Ethernet */
@@ -269,8 +270,10 @@ static void add_windows(struct virtio_pci *vp)
 	uint32_t config_len = (uint32_t)vp->regs.dev->config_len, notify = VIRTIO_PCI_NOTIFY_STEP * vp->regs.dev->num_queues;
 	uint8_t *writable;
 
+	/* 4.1.4.10-1: ports, in BAR 0. */
 	if (vp->transitional)
 		pci_function_add_bar(&vp->pci, VIRTIO_PCI_BAR_LEGACY, VIRTIO_PCI_LEGACY_CONFIG + config_len);
+	/* 4.1.4.3.1-1, 4.1.4.4.1-1, 4.1.4.4.1-2, 4.1.4.5.1-1, 4.1.4.6.1-1, 4.1.4.9.1-1: each is there, in a place that suits it. */
 	pci_function_add_bar(&vp->pci, VIRTIO_PCI_BAR_MODERN, VIRTIO_PCI_AT_NOTIFY + (notify ? notify : VIRTIO_PCI_NOTIFY_STEP));
 	add_capability(vp, VIRTIO_PCI_CAP_COMMON, VIRTIO_PCI_BAR_MODERN, VIRTIO_PCI_AT_COMMON, VIRTIO_PCI_COMMON_LEN, 0);
 	add_capability(vp, VIRTIO_PCI_CAP_NOTIFY, VIRTIO_PCI_BAR_MODERN, VIRTIO_PCI_AT_NOTIFY,
@@ -281,7 +284,7 @@ static void add_windows(struct virtio_pci *vp)
 		add_capability(vp, VIRTIO_PCI_CAP_DEVICE, VIRTIO_PCI_BAR_CONFIG, 0, config_len, 0);
 	}
 	vp->access = (uint8_t)add_capability(vp, VIRTIO_PCI_CAP_PCI_CFG, 0, 0, 0, 0);
-	/* 4.1.4.9.1: the driver writes bar, offset, length and data. */
+	/* The driver writes bar, offset, length and data. */
 	writable = vp->pci.writable + vp->access;
 	writable[VIRTIO_PCI_CAP_BAR] = 0xff;
 	for (unsigned int i = VIRTIO_PCI_CAP_OFFSET; i < VIRTIO_PCI_CAP_LONG; i++)
@@ -292,9 +295,10 @@ static void add_ids(struct virtio_pci *vp, const struct kind *kind)
 {
 	uint32_t id = vp->regs.dev->id;
 
+	/* 4.1.2.1-1: one of two ids. */
 	pci_function_init(&vp->pci, &function_ops, VIRTIO_PCI_VENDOR,
 			  (uint16_t)(vp->transitional ? kind->transitional : VIRTIO_PCI_MODERN_ID + id));
-	/* 4.1.2.1: revision 0 says transitional. 4.1.2.2: there the subsystem is the device id; elsewhere 0x40 or more. */
+	/* 4.1.2.1-2, 4.1.2.3-1: revision 0 says transitional, and there the subsystem is the device id; elsewhere it is 0x40 or more. */
 	pci_function_set8(&vp->pci, PCI_REVISION, vp->transitional ? 0 : 1);
 	pci_function_set16(&vp->pci, PCI_SUBSYSTEM_VENDOR, VIRTIO_PCI_VENDOR);
 	pci_function_set16(&vp->pci, PCI_SUBSYSTEM_ID, (uint16_t)(vp->transitional ? id : VIRTIO_PCI_MODERN_ID + id));

@@ -20,7 +20,7 @@ bool virtio_pci_msix_enabled(const struct virtio_pci *vp)
 	return control(vp) & PCI_MSIX_ENABLE;
 }
 
-/* 4.1.4.3.1, 4.1.5.1.2: a driver reads back whether its vector was taken. */
+/* 4.1.5.1.2.1-2, 4.1.5.1.2.1-3: any event has any vector there is; what a driver reads back says whether. */
 uint16_t virtio_pci_vector(const struct virtio_pci *vp, uint32_t wanted)
 {
 	return wanted < vp->vectors ? (uint16_t)wanted : VIRTIO_PCI_NO_VECTOR;
@@ -42,6 +42,7 @@ void virtio_pci_msix_settle(struct virtio_pci *vp)
 
 void virtio_pci_message(struct virtio_pci *vp, uint16_t vector)
 {
+	/* 4.1.5.3.1-1, 4.1.5.4.1-1: without a vector there is no message. */
 	if (vector >= vp->vectors)
 		return;
 	vp->held |= UINT64_C(1) << vector;
@@ -84,6 +85,7 @@ int virtio_pci_add_msix(struct virtio_pci *vp, void (*send)(void *opaque, uint64
 	if (!vp || !send || vp->msix || !vp->regs.dev)
 		return -VIRTIO_EINVAL;
 	vp->vectors = vp->regs.dev->num_queues + 1;
+	/* 4.1.5.1.2.1-1: how many there are. */
 	virtio_put16(false, cap + PCI_MSIX_CONTROL, (uint16_t)(vp->vectors - 1));
 	virtio_put32(false, cap + PCI_MSIX_TABLE, AT_TABLE | VIRTIO_PCI_BAR_MSIX);
 	virtio_put32(false, cap + PCI_MSIX_PBA, AT_PBA | VIRTIO_PCI_BAR_MSIX);

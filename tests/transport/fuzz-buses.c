@@ -239,6 +239,7 @@ static void msix_step(uint8_t how)
 	unsigned int i = fuzz_u8(&m.in) % DEVICES, size = 1u << how % 3, bar = (how >> 2) % 4;
 	struct pci_function *fn = &m.pci[i].pci;
 	uint32_t offset = how & 0x40 ? fuzz_u16(&m.in) : fuzz_u8(&m.in);
+	uint16_t control;
 
 	if (how >= 0xe0)
 		msix_up(i, how);
@@ -252,7 +253,9 @@ static void msix_step(uint8_t how)
 		pci_config_read(fn, offset & 0xfc, 4);
 	else
 		pci_bar_read(fn, bar, offset, size);
-	assert_int_equal(!!m.pci[i].regs.isr, fn->pin);
+	/* The line is for what ISR says only where there are no messages. */
+	control = pci_function_get16(fn, m.pci[i].msix + (unsigned int)PCI_MSIX_CONTROL);
+	assert_int_equal(m.pci[i].regs.isr && !(control & PCI_MSIX_ENABLE), fn->pin);
 	assert_true(m.pci[i].held < UINT64_C(1) << m.pci[i].vectors);
 }
 

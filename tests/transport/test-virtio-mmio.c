@@ -136,7 +136,7 @@ static int teardown(void **state)
 
 /* --- what is there -------------------------------------------------------------------------------------------------- */
 
-/* clause 4.2.2.1: magic, version, id, features by halves, sizes, and the generation of the configuration. */
+/* clause 4.2.2.1-1: magic, version, id, features by halves, sizes, and the generation of the configuration. */
 static void identity(void **state)
 {
 	uint64_t offered = m.vm.regs.dev->offered;
@@ -155,13 +155,13 @@ static void identity(void **state)
 		assert_int_equal(in(VIRTIO_MMIO_QUEUE_READY), 0);
 		assert_int_equal(in(VIRTIO_MMIO_QUEUE_PFN), 0);
 	}
-	/* 4.2.2: no shared memory. */
+	/* No shared memory. */
 	out(VIRTIO_MMIO_SHM_SEL, 0);
 	assert_int_equal(in(VIRTIO_MMIO_SHM_LEN_LOW), UINT32_MAX);
 	assert_int_equal(in(VIRTIO_MMIO_SHM_LEN_HIGH), UINT32_MAX);
 }
 
-/* clause 4.2.2.2: registers are words; anything else is nothing. The configuration has fields of any width, and an end. */
+/* clause 4.2.2.2-2: registers are words; anything else is nothing. The configuration has fields of any width, and an end. */
 static void widths(void **state)
 {
 	assert_int_equal(virtio_mmio_read(&m.vm, VIRTIO_MMIO_MAGIC, 1), 0);
@@ -213,7 +213,7 @@ static void describe(unsigned int queue, uint32_t num, uint64_t address)
 	out(VIRTIO_MMIO_QUEUE_DEVICE_HIGH, (uint32_t)(address >> 32));
 }
 
-/* clause 3.1.1: the order to keep, from reset to DRIVER_OK. */
+/* clause 3.1.1, 4.2.2.1-3, 4.2.2.2-8: the order to keep, from reset to DRIVER_OK. */
 static void in_order(void **state)
 {
 	struct virtio_dev *dev = m.vm.regs.dev;
@@ -269,7 +269,7 @@ static void no_agreement(void **state)
 	assert_int_equal(m.vm.regs.dev->features, VIRTIO_F_VERSION_1);
 }
 
-/* clause 2.7: rings of impossible size, misaligned, outside memory. */
+/* clause 2.7, 4.2.2.2-7: rings of impossible size, misaligned, outside memory. */
 static void impossible_queues(void **state)
 {
 	static const struct {
@@ -292,7 +292,7 @@ static void impossible_queues(void **state)
 
 /* --- interrupts ----------------------------------------------------------------------------------------------------- */
 
-/* clause 4.2.2.1: a bit for each reason, until it is acknowledged; the line is high while there is one. */
+/* clause 4.2.2.1-2, 4.2.2.1-3, 4.2.2.1-4: a bit for each reason, until it is acknowledged; the line is high while there is one. */
 static void interrupts(void **state)
 {
 	struct virtio_console *con = alloc(NULL, sizeof(*con), 16);
@@ -368,7 +368,7 @@ static void print_two(uint32_t ring, uint32_t available, uint16_t nth)
 	out(VIRTIO_MMIO_QUEUE_NOTIFY, 1);
 }
 
-/* Of several queues one is taken away, and given back elsewhere: without VIRTIO_F_RING_RESET, and the others go on. */
+/* clause 4.2.2.1-5: of several queues one is taken away, and given back elsewhere: without VIRTIO_F_RING_RESET, and the others go on. */
 static void one_queue_taken_away(void **state)
 {
 	struct virtio_dev *dev = m.vm.regs.dev;
@@ -404,7 +404,7 @@ static void one_queue_taken_away(void **state)
 	dev->ops = ops;
 }
 
-/* clause 2.6.1, 4.2.2.1: one queue is reset, in the middle of a request, and set up again, while the device goes on. */
+/* clause 2.6.1, 4.2.2.1-6: one queue is reset, in the middle of a request, and set up again, while the device goes on. */
 static void queue_reset(void **state)
 {
 	struct virtio_block *blk = alloc(NULL, sizeof(*blk), 16);
@@ -459,7 +459,7 @@ static void queue_reset(void **state)
 	m.device.vdev.bus->reset(blk->vdev);
 }
 
-/* clause 2.9, 4.2.3.3: what a kick says besides the queue's number is not mistaken for one. */
+/* clause 2.9: what a kick says besides the queue's number is not mistaken for one. */
 static void notification_data(void **state)
 {
 	begin(VIRTIO_F_VERSION_1 | VIRTIO_F_NOTIFICATION_DATA);
@@ -508,7 +508,7 @@ static void needs_reset(void **state)
 
 /* --- version 1 ------------------------------------------------------------------------------------------------------ */
 
-/* clause 4.2.4: a ring in one block; page size, alignment and number of entries are the driver's; the byte order the guest's. */
+/* Section 4.2.4: a ring in one block; page size, alignment and number of entries are the driver's; the byte order the guest's. */
 static void legacy(bool big)
 {
 	struct virtio_dev *dev = m.vm.regs.dev;
@@ -655,7 +655,7 @@ static uint32_t fake_read(void *opaque, uint64_t address, unsigned int size)
 	return address == 0 ? fake_magic : address == 4 ? fake_version : address == 8 ? fake_id : 0;
 }
 
-/* clause 4.2.3.1.1: what is no device is left alone. */
+/* clause 4.2.2.2-4, 4.2.3.1.1-1: what is no device is left alone. */
 static void no_device(void **state)
 {
 	const struct virtio_mmio_access access = { .read = fake_read, .write = m.access.write };

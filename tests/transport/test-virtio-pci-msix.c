@@ -138,6 +138,7 @@ static void start(void)
 	set_modern(VIRTIO_PCI_STATUS, 1, 15);
 }
 
+/* clause 4.1.5.1.2.1-1 */
 static void capability(void **state)
 {
 	assert_true(m.cap);
@@ -189,7 +190,7 @@ static void table(void **state)
 	assert_int_equal(entry(0, PCI_MSIX_ENTRY_CONTROL), 1);
 }
 
-/* Vectors that exist read back; others, and all after a reset, are none. */
+/* clause 4.1.5.1.2.1-2, 4.1.5.1.2.1-3, 4.1.5.1.2.1-4: vectors that exist read back; others, and all after a reset, are none. */
 static void vectors(void **state)
 {
 	set_modern(VIRTIO_PCI_QUEUE_SELECT, 2, 1);
@@ -209,7 +210,7 @@ static void vectors(void **state)
 	assert_int_equal(modern(VIRTIO_PCI_QUEUE_VECTOR, 2), VIRTIO_PCI_NO_VECTOR);
 }
 
-/* Each reason has its message; line and ISR are for INTx, and are as before when messages are switched off. */
+/* clause 4.1.4.5.1-2, 4.1.5.3.1-1, 4.1.5.4.1-1: each reason has its message; the line is for INTx, and are as before when messages are switched off. */
 static void messages(void **state)
 {
 	enable();
@@ -224,13 +225,21 @@ static void messages(void **state)
 	assert_int_equal(m.data, 0x40);
 	assert_int_equal(m.sent, 3);
 	assert_false(m.line);
-	assert_int_equal(modern(VIRTIO_PCI_AT_ISR, 1), 0);
+	assert_int_equal(modern(VIRTIO_PCI_AT_ISR, 1), VIRTIO_PCI_ISR_CONFIG);
 	/* No vector, no message. */
+	set_modern(VIRTIO_PCI_CONFIG_VECTOR, 2, VIRTIO_PCI_NO_VECTOR);
+	m.console.be.resized(m.console.be.opaque, 2, 1);
+	assert_int_equal(m.sent, 3);
+	assert_false(m.line);
 	set_modern(VIRTIO_PCI_QUEUE_SELECT, 2, 0);
 	set_modern(VIRTIO_PCI_QUEUE_VECTOR, 2, VIRTIO_PCI_NO_VECTOR);
 	m.dev->transport->interrupt(m.dev, 0);
 	assert_int_equal(m.sent, 3);
+	/* Without messages it is the line that says what was not read. */
 	set(m.cap + PCI_MSIX_CONTROL, 2, 0);
+	assert_true(m.line);
+	assert_int_equal(modern(VIRTIO_PCI_AT_ISR, 1), VIRTIO_PCI_ISR_CONFIG);
+	assert_false(m.line);
 	m.dev->transport->interrupt(m.dev, 1);
 	assert_int_equal(m.sent, 3);
 	assert_true(m.line);
@@ -269,7 +278,7 @@ static void masks(void **state)
 	assert_int_equal(m.sent, 2);
 }
 
-/* The legacy window: two registers come in front of the configuration while messages are enabled. */
+/* clause 4.1.4.10-3: two registers come in front of the configuration while messages are enabled. */
 static void legacy_window(void **state)
 {
 	struct pci_function *fn = &m.vp.pci;

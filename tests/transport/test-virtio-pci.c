@@ -177,6 +177,7 @@ static uint32_t get(struct fixture *f, unsigned int at, unsigned int size)
 	return pci_bed_get(f->bed, 1, at, size);
 }
 
+/* clause 4.1.2.1-1, 4.1.2.1-2 */
 static void modern_ids(void **state)
 {
 	struct fixture *f = *state;
@@ -189,6 +190,7 @@ static void modern_ids(void **state)
 	assert_int_equal(get(f, PCI_INTERRUPT_PIN, 1), 1);
 }
 
+/* clause 4.1.2.1-1, 4.1.2.3-1, 4.1.4.10-1 */
 static void transitional_ids(void **state)
 {
 	struct fixture *f = *state;
@@ -199,6 +201,7 @@ static void transitional_ids(void **state)
 	assert_int_equal(get(f, PCI_BAR0, 4) & PCI_BAR_IO_FLAGS, PCI_BAR_IO);
 }
 
+/* clause 4.1.2.1-1 */
 static void ids_of_all(void **state)
 {
 	static const struct {
@@ -222,6 +225,7 @@ static void ids_of_all(void **state)
 	}
 }
 
+/* clause 4.1.4.3.1-9 */
 static void cannot_be_described(void **state)
 {
 	static const struct virtio_dev_ops ops = { .name = "odd" };
@@ -254,12 +258,12 @@ static void cannot_be_described(void **state)
 	assert_int_equal(virtio_pci_init(&vp, &dev, VIRTIO_PCI_MODERN, NULL, NULL), -VIRTIO_EINVAL);
 }
 
-/* 4.1.4: each capability is there once, inside a window, with the alignment and length that the standard asks for. */
+/* clause 4.1.4.3.1-1, 4.1.4.4.1-1, 4.1.4.4.1-2, 4.1.4.5.1-1, 4.1.4.6.1-1, 4.1.4.9.1-1: each is there once, inside a window. */
 static void capability_list(void **state)
 {
 	static const struct {
 		uint32_t align, least;
-	} asked[6] = { { 0 }, { 4, 56 }, { 2, 2 * 4 }, { 1, 1 }, { 4, 12 }, { 1, 0 } };
+	} asked[6] = { { 0 }, { 4, 56 }, { 4, 2 * 4 }, { 1, 1 }, { 4, 12 }, { 1, 0 } };
 	struct fixture *f = *state;
 	unsigned int seen = 0, count = 0;
 
@@ -285,6 +289,7 @@ static void capability_list(void **state)
 
 /* --- features ------------------------------------------------------------------------------------------------------------ */
 
+/* clause 4.1.4.3.1-2, 4.1.4.3.1-3 */
 static void features_in_halves(void **state)
 {
 	struct fixture *f = *state;
@@ -376,6 +381,7 @@ static void driver_ok_too_early(void **state)
 
 /* --- queues -------------------------------------------------------------------------------------------------------------- */
 
+/* clause 4.1.4.3.1-8 */
 static void queue_registers(void **state)
 {
 	struct fixture *f = *state;
@@ -408,7 +414,7 @@ static void queue_registers(void **state)
 	enable(f);
 	assert_int_equal(in(f, f->common + VIRTIO_PCI_QUEUE_SIZE, 2), 0);
 	assert_null(f->bed->complaint);
-	/* There are no vectors, and none can be set (4.1.5.1.2.1). */
+	/* There are no vectors, and none can be set (section 4.1.5.1.2.1). */
 	out(f, f->common + VIRTIO_PCI_CONFIG_VECTOR, 2, 0);
 	assert_int_equal(in(f, f->common + VIRTIO_PCI_CONFIG_VECTOR, 2), 0xffff);
 	out(f, f->common + VIRTIO_PCI_QUEUE_SELECT, 2, 0);
@@ -416,7 +422,7 @@ static void queue_registers(void **state)
 	assert_int_equal(in(f, f->common + VIRTIO_PCI_QUEUE_VECTOR, 2), 0xffff);
 }
 
-/* 4.1.3.1: registers have one width; anything else reads zero and writes nothing. */
+/* clause 4.1.3.1-1: registers have one width; anything else reads zero and writes nothing. */
 static void wrong_widths(void **state)
 {
 	struct fixture *f = *state;
@@ -439,6 +445,7 @@ static void wrong_widths(void **state)
 	assert_int_equal(f->bed->strays, 0);
 }
 
+/* clause 4.1.4.3.1-6, 4.1.4.3.2-3, 4.1.4.3.2-5 */
 static void enabling(void **state)
 {
 	struct fixture *f = *state;
@@ -458,7 +465,7 @@ static void enabling(void **state)
 	assert_int_equal(in(f, f->common + VIRTIO_PCI_QUEUE_SIZE, 2), 8);
 	assert_int_equal(in(f, f->common + VIRTIO_PCI_QUEUE_DESC, 4), 0x10000);
 	assert_int_equal(in(f, f->common + VIRTIO_PCI_QUEUE_ENABLE, 2), 1);
-	/* 4.1.4.3.1: until a reset. */
+	/* Until a reset. */
 	set_status(f, 0);
 	assert_int_equal(in(f, f->common + VIRTIO_PCI_QUEUE_ENABLE, 2), 0);
 	assert_int_equal(in(f, f->common + VIRTIO_PCI_QUEUE_SIZE, 2), 32);
@@ -477,6 +484,7 @@ static void expect_broken(struct fixture *f, const char *word)
 	f->bed->complaint = NULL;
 }
 
+/* clause 4.1.4.3.2-2 */
 static void bad_queues(void **state)
 {
 	static const uint32_t sizes[] = { 0, 3, 24, 64, 0x8000, 0xffff };
@@ -506,6 +514,7 @@ static void bad_queues(void **state)
 
 /* --- at work ------------------------------------------------------------------------------------------------------------- */
 
+/* clause 4.1.4.5.1-3, 4.1.4.5.1-4, 4.1.4.5.1-5 */
 static void printing(void **state)
 {
 	struct fixture *f = *state;
@@ -516,10 +525,12 @@ static void printing(void **state)
 	assert_int_equal(used(f, 0x20000), 1);
 	/* Level-triggered: asserted until ISR is read, once, and read as 0 after that. */
 	assert_int_equal(f->bed->lines, 1u << pci_bus_line(1));
+	assert_int_equal(get(f, PCI_STATUS, 2) & PCI_STATUS_INTERRUPT, PCI_STATUS_INTERRUPT);
 	print(f, "gh");
 	assert_int_equal(f->bed->edges, 1);
 	assert_int_equal(in(f, f->isr, 1), VIRTIO_PCI_ISR_QUEUE);
 	assert_int_equal(f->bed->lines, 0);
+	assert_int_equal(get(f, PCI_STATUS, 2) & PCI_STATUS_INTERRUPT, 0);
 	assert_int_equal(in(f, f->isr, 1), 0);
 	/* Writing there does nothing. */
 	print(f, "ij");
@@ -551,6 +562,7 @@ static void kick_before_driver_ok(void **state)
 	assert_int_equal(f->bed->edges, 0);
 }
 
+/* clause 4.1.4.3.1-5, 4.1.4.3.1-6 */
 static void reset_forgets(void **state)
 {
 	struct fixture *f = *state;
@@ -559,8 +571,10 @@ static void reset_forgets(void **state)
 	out(f, f->common + VIRTIO_PCI_DEVICE_FEATURE_SELECT, 4, 1);
 	print(f, "hi");
 	set_status(f, 0);
+	assert_int_equal(status(f), 0);
 	assert_int_equal(f->bed->lines, 0);
 	assert_int_equal(in(f, f->isr, 1), 0);
+	assert_int_equal(in(f, f->common + VIRTIO_PCI_QUEUE_ENABLE, 2), 0);
 	assert_int_equal(in(f, f->common + VIRTIO_PCI_DEVICE_FEATURE_SELECT, 4), 0);
 	assert_int_equal(in(f, f->common + VIRTIO_PCI_DRIVER_FEATURE, 4), 0);
 	assert_int_equal(in(f, f->common + VIRTIO_PCI_QUEUE_SELECT, 2), 0);
@@ -648,6 +662,7 @@ static void config_window(void **state)
 	assert_int_equal(f->bed->strays, 0);
 }
 
+/* clause 4.1.4.3.1-4, 4.1.4.5.1-2 */
 static void config_changes(void **state)
 {
 	struct fixture *f = *state;
@@ -665,9 +680,17 @@ static void config_changes(void **state)
 	print(f, "hi");
 	assert_int_equal(in(f, f->isr, 1), VIRTIO_PCI_ISR_CONFIG | VIRTIO_PCI_ISR_QUEUE);
 	assert_int_equal(f->bed->lines, 0);
+	/* However often it changes between two looks. */
+	for (unsigned int i = 1; i <= 512; i++) {
+		generation = in(f, f->common + VIRTIO_PCI_GENERATION, 1);
+		in(f, f->config, 2);
+		for (unsigned int n = 0; n < i; n++)
+			f->console.be.resized(f->console.be.opaque, 90, 40);
+		in(f, f->config + 2, 2);
+		assert_int_not_equal(in(f, f->common + VIRTIO_PCI_GENERATION, 1), generation);
+	}
 }
 
-/* 4.1.4.9: everything can also be reached through the configuration space, windows switched off. */
 static unsigned int pci_cfg(struct fixture *f)
 {
 	unsigned int at = get(f, PCI_CAPABILITIES, 1);
@@ -684,6 +707,7 @@ static void aim(struct fixture *f, unsigned int cap, unsigned int bar, uint32_t 
 	pci_bed_set(f->bed, 1, cap + VIRTIO_PCI_CAP_LENGTH, 4, length);
 }
 
+/* clause 4.1.4.9.1-2, 4.1.4.9.1-3, 4.1.4.9.2-1, 4.1.4.9.2-2: everything can be reached, windows switched off. */
 static void through_the_configuration_space(void **state)
 {
 	struct fixture *f = *state;
@@ -745,6 +769,7 @@ static void restarting(void **state)
 
 /* --- the legacy window --------------------------------------------------------------------------------------------------- */
 
+/* clause 4.1.4.10-1, 4.1.4.10-2, 4.1.4.10-3 */
 static void legacy_registers(void **state)
 {
 	struct fixture *f = *state;
@@ -774,6 +799,9 @@ static void legacy_registers(void **state)
 	/* The configuration is where it is without MSI-X. */
 	assert_int_equal(in(f, l + VIRTIO_PCI_LEGACY_CONFIG, 2), 80);
 	assert_int_equal(in(f, l + VIRTIO_PCI_LEGACY_CONFIG + 2, 2), 25);
+	assert_int_equal(in(f, l + VIRTIO_PCI_LEGACY_CONFIG, 4), 25 << 16 | 80);
+	assert_int_equal(in(f, l + VIRTIO_PCI_LEGACY_CONFIG, 1), 80);
+	assert_int_equal(in(f, l + VIRTIO_PCI_LEGACY_CONFIG + 2, 1), 25);
 	out(f, l + VIRTIO_PCI_LEGACY_CONFIG, 2, 1);
 	/* A bit that legacy drivers do not know is nothing, and not a reset either. */
 	out(f, l + VIRTIO_PCI_LEGACY_STATUS, 1, 3);
@@ -810,11 +838,15 @@ static void legacy_print(struct fixture *f, const char *text)
 	out(f, f->legacy + VIRTIO_PCI_LEGACY_QUEUE_NOTIFY, 2, 1);
 }
 
+/* clause 4.1.4.10-4 */
 static void legacy_printing(void **state)
 {
 	struct fixture *f = *state;
 
 	legacy_up(f, (uint32_t)VIRTIO_F_INDIRECT_DESC, 0x20);
+	/* This has no business there. */
+	out(f, f->common + VIRTIO_PCI_DRIVER_FEATURE_SELECT, 4, 1);
+	out(f, f->common + VIRTIO_PCI_DRIVER_FEATURE, 4, 1);
 	legacy_status(f, 7);
 	assert_true(f->dev->live);
 	assert_int_equal(f->dev->features, VIRTIO_F_INDIRECT_DESC);
@@ -900,7 +932,7 @@ static void legacy_misbehaviour(void **state)
 	assert_int_equal(f->console.len, 2);
 }
 
-/* clause 2.6.1: a queue is reset by itself, and used again elsewhere; the other one goes on. Without the feature nothing happens. */
+/* clause 2.6.1, 4.1.4.3.1-7: a queue is reset by itself, and used again elsewhere; the other one goes on. Without the feature nothing happens. */
 static void queue_reset(void **state)
 {
 	struct fixture *f = *state;
