@@ -326,6 +326,9 @@ static int stopped_status(struct session *s)
 		return STATUS_TIMEOUT;
 	case REASON_SIGNAL:
 		return 128 + atomic_load(&s->signo);
+	case REASON_QUIT:	/* in the middle of a line of the guest's */
+		fputc('\n', stderr);
+		return STATUS_OK;
 	default:
 		return STATUS_OK;
 	}
