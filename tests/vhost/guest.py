@@ -3,7 +3,7 @@
 """guest.py BUILD FOLDER [CASE...] - a Debian kernel in QEMU, without hardware virtualization, on our vhost-user devices.
 
 Its root file system lies on `kennel vhost-user blk`, its network is `kennel vhost-user net`; what it does there is guest-inside.
-FOLDER is where tests/boot/debian.py keeps its kernel. Without QEMU or without a kernel a case ends with status 77: skipped.
+FOLDER is where tests/boot/debian.py and amd64.py keep their kernels. Without QEMU or without a kernel a case ends with status 77: skipped.
 """
 import copy
 import glob
@@ -22,6 +22,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', 'boot'))
 
+import amd64  # noqa: E402
 import debian  # noqa: E402
 from peers import PATIENCE, Failure, Skip, main, need, retry, wait_for  # noqa: E402
 
@@ -54,13 +55,13 @@ class Monitor:
 class Guest:
     """QEMU, the two processes that are its devices, and a web server that it can reach."""
 
-    def __init__(self, bench, disk=None):
+    def __init__(self, bench, kernel='686', disk=None):
         """disk: another program for the disk's first process."""
         need('qemu-system-x86_64', 'qemu-system-x86')
         need('mke2fs', 'e2fsprogs')
         try:
-            self.folder = debian.prepare(bench.kennel, FOLDER, '686')
-        except debian.Skipped as reason:
+            self.folder = amd64.prepare(FOLDER) if kernel == 'amd64' else debian.prepare(bench.kennel, FOLDER, kernel)
+        except (amd64.Skipped, debian.Skipped) as reason:
             raise Skip(reason) from None
         self.bench = bench
         self.web = debian.Web()
@@ -103,7 +104,7 @@ class Guest:
             # QEMU 7.2 crashes when a network card with MSI-X vectors starts on vhost-user without KVM.
             '-device', 'virtio-net-pci,netdev=net,mac=52:54:00:12:34:56,vectors=0',
             '-kernel', os.path.join(self.folder, 'vmlinuz'), '-initrd', os.path.join(self.folder, 'initrd.img'),
-            '-append', f'console=ttyS0 quiet net.ifnames=0 root=/dev/vda rw init=/inside run={what} init_on_alloc=0 web=10.0.2.2:{self.web.server_port}',
+            '-append', f'console=ttyS0 quiet no_timer_check net.ifnames=0 root=/dev/vda rw init=/inside run={what} init_on_alloc=0 web=10.0.2.2:{self.web.server_port}',
             '-qmp', f'unix:{self.path("monitor")},server=on,wait=off', *options)
 
     def monitor(self):
@@ -167,7 +168,7 @@ class Guest:
 
 def case_guest(bench):
     """DHCP and a file through our network back end, onto a file system on our disk back end."""
-    guest = Guest(bench)
+    guest = Guest(bench, kernel='amd64')
     guest.boot('all')
     guest.said(r'^lease 10\.0\.2\.15')
     guest.check_data()
