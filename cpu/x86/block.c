@@ -16,7 +16,7 @@
 #include "cpu/x86/emit.h"
 #include "cpu/x86/jump.h"
 
-enum { BLOCK_HOST_MAX = 16384, BLOCK_NOTES_MAX = 16384, BLOCK_LINKS_MAX = 8 };
+enum { BLOCK_HOST_MAX = 16384, BLOCK_NOTES_MAX = 16384, BLOCK_LINKS_MAX = 8, TRIM_FROM = 12 << 20 };
 
 /*
  * Both addresses count: programs load the same library at different ones, so that a page of it may have been translated for a hundred.
@@ -411,4 +411,18 @@ void block_flush(struct cpu *cpu)
 	cache->generation++;
 	cpu->stats.flushes++;
 	jump_clear_all(cpu);
+}
+
+/* A system's boot fills the cache with code that never runs again; what an idle system runs is a small part of that. */
+void cpu_trim(struct cpu *cpu)
+{
+	struct code_cache *cache = cpu->cache;
+
+	if (cache->used < TRIM_FROM)
+		return;
+	block_flush(cpu);
+	madvise(cache->write, cache->size, MADV_REMOVE);
+	madvise(cache->blocks, cache->block_max * sizeof(struct block), MADV_DONTNEED);
+	madvise(cache->links, cache->link_max * sizeof(struct link), MADV_DONTNEED);
+	madvise(cache->notes, cache->notes_max, MADV_DONTNEED);
 }

@@ -22,7 +22,7 @@
 #include "cpu/x86/void.h"
 #include "cpu/x86/window.h"
 
-enum { DEFAULT_SLOTS = 8, DEFAULT_CODE_CACHE = 20 << 20, HWCAP2_HAS_FSGSBASE = 2 };
+enum { DEFAULT_SLOTS = 8, DEFAULT_CODE_CACHE = 48 << 20, HWCAP2_HAS_FSGSBASE = 2 };
 
 static bool create_parts(struct cpu *cpu, const struct cpu_config *config, const char **error)
 {

@@ -210,6 +210,12 @@ int cpu_write(struct cpu *cpu, uint32_t address, const void *buf, uint32_t len, 
 /** cpu_dirty - guest-physical memory was or is about to be written from outside (a device, a loader): drop code translated from it. */
 void cpu_dirty(struct cpu *cpu, uint32_t physical, uint32_t len);
 
+/**
+ * cpu_trim - between two runs of a guest that has little to do: give the memory of translated code back, if there is much of it. What
+ * is needed again is translated again.
+ */
+void cpu_trim(struct cpu *cpu);
+
 /** cpu_push_frame - switch to @cs:@eip as an interrupt would: if CPL > cs.RPL, to @ss:@esp with the old SS and ESP pushed; then
  * @eflags, CS, EIP and, if @error is not NULL, *@error. TF, NT, RF, VM are cleared. Returns 0, or TRAP_PF with *fault and nothing changed. */
 int cpu_push_frame(struct cpu *cpu, uint32_t cs, uint32_t eip, uint32_t ss, uint32_t esp, uint32_t eflags,

@@ -165,6 +165,8 @@ static void wait_for_bell(struct lguest *m, uint32_t seen)
 
 void lguest_sleep(struct lguest *m)
 {
+	uint64_t from = lguest_now();
+
 	atomic_store(&m->sleeping, 1);
 	while (!atomic_load(&m->stop)) {
 		uint32_t seen = atomic_load(&m->bell);
@@ -175,4 +177,6 @@ void lguest_sleep(struct lguest *m)
 		wait_for_bell(m, seen);
 	}
 	atomic_store(&m->sleeping, 0);
+	if (idle_note(&m->idle, from, lguest_now()))
+		cpu_trim(m->cpu);
 }

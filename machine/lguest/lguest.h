@@ -21,6 +21,7 @@
 #include "cpu/x86/decode.h"
 #include "machine/devices.h"
 #include "machine/lguest/abi.h"
+#include "machine/idle.h"
 #include "machine/kick_timer.h"
 #include "machine/machine.h"
 #include "machine/ram.h"
@@ -106,6 +107,7 @@ struct lguest {
 	pthread_t thread;		/* the processor's */
 
 	struct lguest_clock clock;
+	struct idle idle;
 
 	/* The call under way, for messages. */
 	uint32_t call_number;

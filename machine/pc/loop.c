@@ -126,6 +126,8 @@ static void wait_for_bell(struct pc *m, uint32_t seen)
 
 static void sleep_until_interrupt(struct pc *m)
 {
+	uint64_t from = now();
+
 	kick_timer_mute(&m->timer, true);
 	atomic_store(&m->sleeping, 1);
 	while (!atomic_load(&m->stop)) {
@@ -139,6 +141,8 @@ static void sleep_until_interrupt(struct pc *m)
 	atomic_store(&m->sleeping, 0);
 	kick_timer_mute(&m->timer, false);
 	look_around(m);
+	if (idle_note(&m->idle, from, now()))
+		cpu_trim(m->cpu);
 }
 
 /* --- the processor's questions ------------------------------------------------------------------------------------------ */

@@ -26,6 +26,7 @@
 
 #include "cpu/x86/cpu.h"
 #include "machine/devices.h"
+#include "machine/idle.h"
 #include "machine/kick_timer.h"
 #include "machine/machine.h"
 #include "machine/pc/board.h"
@@ -79,6 +80,7 @@ struct pc {
 	enum machine_end end;
 	uint64_t armed;			/* when the host's timer fires, at the latest at the next deadline while the guest runs */
 	struct kick_timer timer;
+	struct idle idle;
 	_Atomic uint32_t bell;		/* counts reasons to wake up; a futex */
 	_Atomic uint32_t sleeping;	/* the processor's thread waits on the bell, or is about to */
 	_Atomic uint32_t stop;		/* stop() was called */

@@ -31,6 +31,11 @@ const struct cpu_exit *cpu_run(struct cpu *cpu)
 	return &cpu->exit;
 }
 
+void cpu_trim(struct cpu *cpu)
+{
+	cpu->trims++;
+}
+
 void cpu_kick(struct cpu *cpu)
 {
 	atomic_store(&cpu->kicked, true);

@@ -23,7 +23,7 @@ struct cpu {
 	/* What the machine told us. */
 	bool ts, irq_pending, fpu_released;
 	uint32_t linear, pgd, kernel_base;
-	unsigned int pages, slots, users, alls, descriptors, dirties, frames, system_changes;
+	unsigned int pages, slots, users, alls, descriptors, dirties, frames, system_changes, trims;
 	uint32_t page_pgd, page_address, slot_pgd, slot_index, descriptor, dirty_at, dirty_len;
 
 	/* Addresses from here on cannot be written. */

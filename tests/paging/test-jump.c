@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "cpu/x86/block.h"
 #include "tests/isolation/guest.h"
 
 enum { ROUNDS = 1000, MEET = 0x10000 /* addresses so far apart share their place in a jump table */, DATA_FRAMES = 0x200000 };
@@ -107,11 +108,35 @@ static void test_instruction_on_two_pages(void **state)
 	assert_int_equal(cpu_gpr(g->cpu)[0], 0x12345678);
 }
 
+/* What fills the cache is given back when the processor is told to, and what is needed again is there again. */
+static void test_trim(void **state)
+{
+	const struct code_cache *cache = g->cpu->cache;
+	uint32_t used;
+
+	put_imm(0xb9, 1);
+	put_end(at);
+	exits_of_run();
+	used = cache->used;
+	cpu_trim(g->cpu);
+	assert_int_equal(cache->used, used);	/* it is not worth it */
+	while (cache->used < 16 << 20)
+		for (uint32_t i = 0; i < GUEST_CODE_SIZE; i++)
+			guest_translate(g, USER_CODE + i, false);
+	cpu_trim(g->cpu);
+	assert_int_equal(cache->used, 0);
+	assert_int_equal(cache->block_count, 0);
+	assert_int_equal(cache->write[0], 0);
+	cpu_gpr(g->cpu)[1] = 1;
+	exits_of_run();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_targets_that_meet, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_instruction_on_two_pages, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_trim, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
