@@ -9,7 +9,7 @@
 
 void virtio_dev_break(struct virtio_dev *dev, const char *reason)
 {
-	if (dev->broken)
+	if (!dev || dev->broken)
 		return;
 	dev->broken = reason;
 	/* 2.1.2-2: NEEDS_RESET, and if the driver is ready it hears of it. */
@@ -81,6 +81,8 @@ void virtio_dev_config_changed(struct virtio_dev *dev)
 
 void virtio_dev_reset(struct virtio_dev *dev)
 {
+	if (!dev)
+		return;
 	if (dev->ops->reset)
 		dev->ops->reset(dev);
 	for (unsigned int i = 0; i < dev->num_queues; i++)
@@ -160,7 +162,7 @@ void virtio_dev_start(struct virtio_dev *dev)
 
 uint8_t virtio_dev_set_status(struct virtio_dev *dev, uint8_t status)
 {
-	if (!status) {
+	if (!dev || !status) {
 		virtio_dev_reset(dev);
 		return 0;
 	}

@@ -68,16 +68,20 @@ int virtio_device_queue(struct virtio_device *vdev, unsigned int index, void (*c
 
 void virtio_device_ready(struct virtio_device *vdev)
 {
-	add_status(vdev, VIRTIO_STATUS_DRIVER_OK);
+	if (vdev)
+		add_status(vdev, VIRTIO_STATUS_DRIVER_OK);
 }
 
 void virtio_device_fail(struct virtio_device *vdev)
 {
-	add_status(vdev, VIRTIO_STATUS_FAILED);
+	if (vdev)
+		add_status(vdev, VIRTIO_STATUS_FAILED);
 }
 
 void virtio_device_reset(struct virtio_device *vdev)
 {
+	if (!vdev)
+		return;
 	/* 3.3.1-2, 2.4.1-2: from here on the device touches no buffer, and drivers may. */
 	vdev->bus->reset(vdev);
 	vdev->lost = true;
@@ -112,6 +116,8 @@ int virtio_queue_reset(struct virtio_queue *vq)
 
 void virtio_device_remove(struct virtio_device *vdev)
 {
+	if (!vdev)
+		return;
 	virtio_device_reset(vdev);
 	for (unsigned int i = 0; i < VIRTIO_DRIVER_QUEUES; i++) {
 		if (vdev->queues[i])
@@ -166,7 +172,7 @@ int virtio_config_get64(struct virtio_device *vdev, size_t offset, uint64_t *val
 
 bool virtio_queue_interrupt(struct virtio_queue *vq)
 {
-	if (!virtio_harvest(vq))
+	if (!vq || !virtio_harvest(vq))
 		return false;
 	if (vq->callback)
 		vq->callback(vq);
@@ -177,7 +183,7 @@ bool virtio_device_interrupt(struct virtio_device *vdev)
 {
 	bool any = false;
 
-	for (unsigned int i = 0; i < VIRTIO_DRIVER_QUEUES; i++)
+	for (unsigned int i = 0; vdev && i < VIRTIO_DRIVER_QUEUES; i++)
 		if (vdev->queues[i] && virtio_queue_interrupt(vdev->queues[i]))
 			any = true;
 	return any;
@@ -185,8 +191,11 @@ bool virtio_device_interrupt(struct virtio_device *vdev)
 
 int virtio_wait_done(struct virtio_queue *vq, const unsigned long *used)
 {
-	const struct virtio_platform *platform = vq->vdev->platform;
+	const struct virtio_platform *platform;
 
+	if (!vq || !used)
+		return -VIRTIO_EINVAL;
+	platform = vq->vdev->platform;
 	while (!virtio_is_done(used)) {
 		virtio_harvest(vq);
 		if (!virtio_is_done(used) && platform->wait)

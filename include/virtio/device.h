@@ -121,7 +121,10 @@ void virtio_dev_flush(struct virtio_dev *dev, unsigned int queue);
 /* The config space (size of a window, link state) changed: tell the driver, where the bus can. */
 void virtio_dev_config_changed(struct virtio_dev *dev);
 
-/* The driver broke the contract: set NEEDS_RESET (virtio 1.2, 2.1.2), serve nothing until reset. @reason: a string that lives on. */
+/*
+ * The driver broke the contract: set NEEDS_RESET (virtio 1.2, 2.1.2), serve nothing until reset. @reason: a string that lives on. A
+ * null device is left alone, here and below.
+ */
 void virtio_dev_break(struct virtio_dev *dev, const char *reason);
 
 /* --- for transports --------------------------------------------------------------------------------------------------- */
@@ -149,7 +152,7 @@ void virtio_dev_start(struct virtio_dev *dev);
 
 /*
  * The status machine of virtio 1.x (1.2, 2.1 and 3.1): the driver wrote @status. 0 resets; FEATURES_OK is dropped again when the
- * features were not acceptable; DRIVER_OK starts the device; bits never go away otherwise. Returns the status to read back.
+ * features were not acceptable; DRIVER_OK starts the device; bits never go away otherwise. Returns the status to read back: 0 of a null device.
  */
 uint8_t virtio_dev_set_status(struct virtio_dev *dev, uint8_t status);
 

@@ -216,7 +216,7 @@ int virtio_device_setup(struct virtio_device *vdev, uint64_t wanted);
 int virtio_device_queue(struct virtio_device *vdev, unsigned int index, void (*callback)(struct virtio_queue *vq), void *data,
 			struct virtio_queue **vq);
 
-/* Status DRIVER_OK: the driver is ready. */
+/* Status DRIVER_OK: the driver is ready. This and the next two, and virtio_device_remove(): a null device is left alone. */
 void virtio_device_ready(struct virtio_device *vdev);
 
 /* Status FAILED: the driver gives up. */
@@ -245,11 +245,11 @@ int virtio_config_get16(struct virtio_device *vdev, size_t offset, uint16_t *val
 int virtio_config_get32(struct virtio_device *vdev, size_t offset, uint32_t *value);
 int virtio_config_get64(struct virtio_device *vdev, size_t offset, uint64_t *value);
 
-/* An interrupt for @vq (or for all of them): harvest, then call the driver back. True: there was something. */
+/* An interrupt for @vq (or for all of them): harvest, then call the driver back. True: there was something; false also for null. */
 bool virtio_queue_interrupt(struct virtio_queue *vq);
 bool virtio_device_interrupt(struct virtio_device *vdev);
 
-/* Poll until *@used is done: harvests @vq, waits with the platform's wait(). 0, or -VIRTIO_ENODEV: cancelled. */
+/* Poll until *@used is done: harvests @vq, waits with the platform's wait(). 0; -VIRTIO_ENODEV: cancelled; -VIRTIO_EINVAL: null. */
 int virtio_wait_done(struct virtio_queue *vq, const unsigned long *used);
 
 #endif

@@ -117,8 +117,16 @@ static void arguments(void **state)
 	struct virtio_rng rng = { .vdev = NULL };
 	struct virtio_iov piece = { b->memory, 512 };
 	struct virtio_queue *vq;
+	unsigned long used = 0;
 	uint64_t value;
 
+	virtio_device_ready(NULL);
+	virtio_device_fail(NULL);
+	virtio_device_reset(NULL);
+	virtio_device_remove(NULL);
+	assert_false(virtio_device_interrupt(NULL));
+	assert_false(virtio_queue_interrupt(NULL));
+	assert_int_equal(virtio_wait_done(NULL, &used), -VIRTIO_EINVAL);
 	assert_int_equal(virtio_device_setup(NULL, 0), -VIRTIO_EINVAL);
 	assert_int_equal(virtio_device_queue(NULL, 0, NULL, NULL, &vq), -VIRTIO_EINVAL);
 	assert_int_equal(virtio_device_queue(vdev, 0, NULL, NULL, NULL), -VIRTIO_EINVAL);

@@ -231,6 +231,9 @@ static void nothing_there(void **state)
 	virtio_dev_notified(NULL, 0);
 	virtio_dev_config_changed(NULL);
 	virtio_dev_destroy(NULL);
+	virtio_dev_reset(NULL);
+	virtio_dev_break(NULL, "nobody");
+	assert_int_equal(virtio_dev_set_status(NULL, VIRTIO_STATUS_DRIVER_OK), 0);
 	/* A kick with data names its queue in the lower half. */
 	virtio_dev_notified(&t.dev, 0x00050001);
 	virtio_dev_notified(&t.dev, 0x00050002);
