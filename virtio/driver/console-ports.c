@@ -6,6 +6,7 @@
  * some answers once only. What the device says is believed as far as it can be true, and counted where it cannot.
  */
 #include "console-ports.h"
+#include "inbuf.h"
 
 enum { READY = 1, CLOSED = 2, OPENED = 4 };
 
@@ -164,8 +165,7 @@ static void post(struct virtio_console *con, unsigned int i)
 {
 	struct virtio_iov piece = { con->heard[i].data, sizeof(con->heard[i].data) };
 
-	if (virtio_add_inbuf(con->control_in, &piece, 0, 1, &con->heard[i].filled) < 0)
-		con->heard[i].filled = VIRTIO_CANCELLED;
+	inbuf_post(con->control_in, &piece, 1, &con->heard[i].filled);
 }
 
 unsigned int virtio_console_poll(struct virtio_console *con)
@@ -179,7 +179,7 @@ unsigned int virtio_console_poll(struct virtio_console *con)
 	while (count < VIRTIO_CONSOLE_MESSAGES) {
 		unsigned int i = con->control_next;
 
-		if (!virtio_is_done(&con->heard[i].filled) || con->heard[i].filled == VIRTIO_CANCELLED)
+		if (!inbuf_filled(&con->heard[i].filled))
 			break;
 		hear(con, con->heard[i].data, con->heard[i].filled);
 		post(con, i);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* console.c - a console driver on the five operations: see <virtio/driver-console.h>. Messages about ports are in console-ports.c. */
 #include "console-ports.h"
+#include "inbuf.h"
 
 /* Offer input buffer @i. A ring that is full or dead just has one buffer less. */
 static void post(struct virtio_console_port *port, unsigned int i)
 {
 	struct virtio_iov piece = { port->buffer[i], VIRTIO_CONSOLE_CHUNK };
 
-	if (virtio_add_inbuf(port->in, &piece, 0, 1, &port->filled[i]) < 0)
-		port->filled[i] = VIRTIO_CANCELLED;
+	inbuf_post(port->in, &piece, 1, &port->filled[i]);
 }
 
 static void on_input(struct virtio_queue *vq)
@@ -135,7 +135,7 @@ size_t virtio_console_port_read(struct virtio_console_port *port, void *data, si
 		unsigned int i = port->next;
 		size_t part;
 
-		if (!virtio_is_done(&port->filled[i]) || port->filled[i] == VIRTIO_CANCELLED)
+		if (!inbuf_filled(&port->filled[i]))
 			break;
 		part = port->filled[i] - port->taken;
 		if (part > len - copied)

@@ -2,6 +2,8 @@
 /* net.c - a network driver on the five operations: see <virtio/driver-net.h>. */
 #include <virtio/driver-net.h>
 
+#include "inbuf.h"
+
 #define RX_PART		8192u	/* bytes of a receive buffer when large frames are merged: nine of them hold any */
 #define HOST_TSO	(VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_HOST_TSO6)
 #define GUEST_TSO	(VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6)
@@ -30,10 +32,7 @@ static bool post(struct virtio_net *net, struct virtio_net_buffer *buffer)
 	struct virtio_iov sg[2];
 	unsigned int count = pieces(net, buffer, net->rx_memory.room, sg);
 
-	if (virtio_add_inbuf(net->rx, sg, 0, count, &buffer->used) >= 0)
-		return true;
-	buffer->used = VIRTIO_CANCELLED;
-	return false;
+	return inbuf_post(net->rx, sg, count, &buffer->used);
 }
 
 /* Give @count buffers room for frames of @room bytes: that from @small on, if it will do. */
@@ -236,11 +235,6 @@ static struct virtio_net_buffer *rx_buffer(struct virtio_net *net, unsigned int 
 	return &net->rx_buffer[(net->rx_next + i) % net->rx_count];
 }
 
-static bool has_come(const struct virtio_net_buffer *buffer)
-{
-	return virtio_is_done(&buffer->used) && buffer->used != VIRTIO_CANCELLED;
-}
-
 /* 5.1.6.4.1: only what was negotiated, about bytes that are there. Without GUEST_CSUM nobody has asked what is in the flags. */
 static bool offload_ok(const struct virtio_net *net, struct received *r)
 {
@@ -261,7 +255,7 @@ static bool look(struct virtio_net *net, struct received *r)
 	size_t full = net->header + net->rx_memory.room;
 
 	*r = (struct received){ .buffers = 1 };
-	if (!has_come(first))
+	if (!inbuf_filled(&first->used))
 		return false;
 	virtio_copy(header, first->data, net->header);
 	r->offload = virtio_net_offload_read(net->vdev->big_endian, header);
@@ -274,7 +268,7 @@ static bool look(struct virtio_net *net, struct received *r)
 		return true;
 	}
 	for (unsigned int i = 0; i < r->buffers; i++) {
-		if (!has_come(rx_buffer(net, i)))
+		if (!inbuf_filled(&rx_buffer(net, i)->used))
 			return false;
 		/* 5.1.6.4.1: all but the last are used to their full length. */
 		r->lie |= i + 1 < r->buffers && rx_buffer(net, i)->used != full;
