@@ -108,19 +108,20 @@ static size_t port_write(struct console_backend *be, const struct virtio_iov *io
 {
 	struct port *port = (struct port *)be;
 	struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = count };
-	ssize_t sent = -1;
+	size_t len = (size_t)virtio_iov_length(iov, count), sent = 0;
+	ssize_t ret;
 
 	if (!port->watch || port->broken)
-		return (size_t)virtio_iov_length(iov, count);
-	sent = sendmsg(port->peer, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-	port->broken = sent < 0 && errno != EAGAIN && errno != EINTR;
+		return len;
+	ret = sendmsg(port->peer, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	port->broken = ret < 0 && errno != EAGAIN && errno != EINTR;
 	if (port->broken)
-		sent = (ssize_t)virtio_iov_length(iov, count);
-	if (sent < 0)
-		sent = 0;
-	port->blocked = (uint64_t)sent < virtio_iov_length(iov, count);
+		sent = len;
+	else if (ret > 0)
+		sent = (size_t)ret;
+	port->blocked = sent < len;
 	rewatch(port);
-	return (size_t)sent;
+	return sent;
 }
 
 static void port_input_ready(struct console_backend *be)
