@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <tests/arena.h>
 #include <tests/clause.h>
 #include <virtio/driver-block.h>
 #include <virtio/driver-console.h>
@@ -114,10 +115,7 @@ static void *alloc(void *opaque, size_t size, size_t align)
 {
 	struct bus *b = opaque;
 
-	b->next = (b->next + align - 1) & ~(align - 1);
-	b->next += size;
-	assert_true(b->next <= MEMORY);
-	return b->memory + b->next - size;
+	return arena_take(b->memory, MEMORY, &b->next, size, align);
 }
 
 static int find_queue(struct virtio_device *vdev, unsigned int index, struct virtio_queue **vq)

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <tests/arena.h>
 #include <tests/clause.h>
 #include <transport/virtio-mmio-guest.h>
 #include <transport/virtio-mmio-host.h>
@@ -176,10 +177,7 @@ static void irq(void *opaque, bool level)
 
 static void *alloc(void *opaque, size_t size, size_t align)
 {
-	m.next = (m.next + align - 1) & ~(align - 1);
-	m.next += size;
-	assert_true(m.next <= MEMORY);
-	return m.memory + m.next - size;
+	return arena_take(m.memory, MEMORY, &m.next, size, align);
 }
 
 static int setup(void **state)

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <tests/arena.h>
 #include <tests/clause.h>
 #include <transport/virtio-pci-guest.h>
 
@@ -173,10 +174,7 @@ static void add_capability(uint8_t id, uint8_t len, uint8_t type, uint8_t bar, u
 
 static void *alloc(void *opaque, size_t size, size_t align)
 {
-	m.next = (m.next + align - 1) & ~(align - 1);
-	m.next += size;
-	assert_true(m.next <= MEMORY);
-	return m.memory + m.next - size;
+	return arena_take(m.memory, MEMORY, &m.next, size, align);
 }
 
 static int setup(void **state)

@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include <tests/arena.h>
+
 #include <transport/lguest-dma-guest.h>
 #include <transport/lguest-dma-host.h>
 
@@ -68,10 +70,7 @@ static void dirty(void *opaque, uint64_t gpa, uint64_t len)
 
 static void *alloc(void *opaque, size_t size, size_t align)
 {
-	m.next = (m.next + align - 1) & ~(align - 1);
-	assert_true(m.next + size <= TOP);
-	m.next += size;
-	return m.memory + m.next - size;
+	return arena_take(m.memory, TOP, &m.next, size, align);
 }
 
 static void wait(void *opaque)

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <tests/arena.h>
+
 #include <transport/lguest-tlv-guest.h>
 #include <transport/lguest-tlv-host.h>
 #include <virtio/driver-block.h>
@@ -51,10 +53,7 @@ static void notify(void *opaque, uint64_t address)
 
 static void *alloc(void *opaque, size_t size, size_t align)
 {
-	m.next = (m.next + align - 1) & ~(align - 1);
-	assert_true(m.next + size <= TOP);
-	m.next += size;
-	return m.memory + m.next - size;
+	return arena_take(m.memory, TOP, &m.next, size, align);
 }
 
 static void wait(void *opaque)

@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include <tests/arena.h>
+
 #include <transport/s390-page-guest.h>
 #include <transport/s390-page-host.h>
 #include <virtio/driver-block.h>
@@ -101,10 +103,7 @@ static void deliver(void)
 
 static void *alloc(void *opaque, size_t size, size_t align)
 {
-	m.next = (m.next + align - 1) & ~(align - 1);
-	assert_true(m.next + size <= TOP);
-	m.next += size;
-	return m.memory + m.next - size;
+	return arena_take(m.memory, TOP, &m.next, size, align);
 }
 
 static void wait(void *opaque)

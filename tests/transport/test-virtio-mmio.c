@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include <tests/arena.h>
+
 #include <transport/virtio-mmio-guest.h>
 #include <transport/virtio-mmio-host.h>
 #include <virtio/driver-block.h>
@@ -75,10 +77,7 @@ static void guest_write(void *opaque, uint64_t address, unsigned int size, uint3
 
 static void *alloc(void *opaque, size_t size, size_t align)
 {
-	m.next = (m.next + align - 1) & ~(align - 1);
-	assert_true(m.next + size <= RAM);
-	m.next += size;
-	return m.memory + m.next - size;
+	return arena_take(m.memory, RAM, &m.next, size, align);
 }
 
 static void wait(void *opaque)
