@@ -14,7 +14,6 @@ import fcntl
 import hashlib
 import http.server
 import os
-import re
 import resource
 import shutil
 import signal
@@ -27,6 +26,10 @@ import time
 from kennel_run import Bench, Failure
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, '..', '..', 'bench'))
+
+from beside import beside_ram  # noqa: E402
+
 FETCH_SECONDS = 300     # for all archives together
 FORGET_SECONDS = 600    # an archive that could not be reached is left alone for so long
 MIB = 1 << 20
@@ -99,15 +102,20 @@ def fill(kennel, flavour, folder, note):
     os.rename(busybox + '.part', busybox)
 
 
-def prepare(kennel, folder, flavour):
-    """Kernel, initial RAM disk and busybox are in a folder when this returns its name. Several tests may come here at once."""
-    own = os.path.join(folder, flavour)
+def complete(folder, name, lock, fill_it):
+    """The folder of that name in another one, filled if it is not; busybox came last. Several tests may come here at once."""
+    own = os.path.join(folder, name)
     os.makedirs(own, exist_ok=True)
-    with open(os.path.join(folder, 'lock'), 'w', encoding='ascii') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with open(os.path.join(folder, lock), 'w', encoding='ascii') as lock_file:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
         if not os.path.exists(os.path.join(own, 'busybox')):
-            fill(kennel, flavour, own, os.path.join(folder, 'missing'))
+            fill_it(own)
     return own
+
+
+def prepare(kennel, folder, flavour):
+    """Kernel, initial RAM disk and busybox are in a folder when this returns its name."""
+    return complete(folder, flavour, 'lock', lambda own: fill(kennel, flavour, own, os.path.join(folder, 'missing')))
 
 
 # --- what the guest finds outside -----------------------------------------------------------------------------------------
@@ -117,18 +125,6 @@ def guest_memory(pid):
     """How much of the host's memory a guest has, in KiB: the file that its RAM is."""
     files = [f'/proc/{pid}/fd/{number}' for number in os.listdir(f'/proc/{pid}/fd')]
     return max(os.stat(file).st_blocks // 2 for file in files if os.readlink(file).startswith('/memfd:'))
-
-
-def memory_beside(pid):
-    """What a process takes besides guest memory, in KiB; what is mapped more than once counts once."""
-    total, is_ram = 0, False
-    with open(f'/proc/{pid}/smaps', encoding='ascii', errors='replace') as smaps:
-        for line in smaps:
-            if re.match('[0-9a-f]+-', line):
-                is_ram = '/memfd:kennel-ram' in line
-            elif line.startswith('Pss:') and not is_ram:
-                total += int(line.split()[1])
-    return total
 
 
 def cpu_time(pid):
@@ -161,7 +157,7 @@ class Web(http.server.ThreadingHTTPServer):
         if name == 'memory':
             return str(guest_memory(self.process.pid))
         if name == 'memory-beside':
-            return str(memory_beside(self.process.pid))
+            return str(beside_ram(self.process.pid))
         if name == 'cpu-time':
             return str(cpu_time(self.process.pid))
         if name == 'call-back':
