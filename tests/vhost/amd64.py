@@ -4,12 +4,13 @@
 What Kennel itself runs is i386, so `kennel fetch` has no such kernel. Of the package only the kernel and the few modules are unpacked
 that a disk and a network card need; the initial RAM disk is made here, of these and the host's static busybox.
 """
-import fcntl
 import os
 import re
 import shutil
 import struct
 import subprocess
+
+from debian import Skipped, complete
 
 SECONDS = 300   # for the archive
 # In the order in which they can be loaded. One that is not there is built in.
@@ -25,10 +26,6 @@ busybox mount -t sysfs sys /root/sys
 busybox mount --move /dev /root/dev
 exec busybox switch_root /root /inside
 '''
-
-
-class Skipped(Exception):
-    pass
 
 
 def run(*command, **more):
@@ -100,10 +97,4 @@ def fill(folder):
 
 def prepare(folder):
     """Kernel, initial RAM disk and busybox are in a folder when this returns its name."""
-    own = os.path.join(folder, 'amd64')
-    os.makedirs(own, exist_ok=True)
-    with open(os.path.join(folder, 'lock-amd64'), 'w', encoding='ascii') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.exists(os.path.join(own, 'busybox')):
-            fill(own)
-    return own
+    return complete(folder, 'amd64', 'lock-amd64', fill)
