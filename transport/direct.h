@@ -15,6 +15,8 @@
 #include <transport/guest-ring.h>
 #include <virtio/device.h>
 
+VIRTIO_BEGIN_DECLS
+
 struct virtio_direct {
 	struct virtio_device vdev;	/* first: for the driver */
 	struct virtio_dev *dev;
@@ -40,5 +42,7 @@ int virtio_direct_init(struct virtio_direct *direct, struct virtio_dev *dev, con
  * or the status changed.
  */
 bool virtio_direct_deliver(struct virtio_direct *direct, bool *config);
+
+VIRTIO_END_DECLS
 
 #endif

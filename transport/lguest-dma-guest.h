@@ -16,6 +16,8 @@
 #include <transport/lguest-dma.h>
 #include <virtio/driver.h>
 
+VIRTIO_BEGIN_DECLS
+
 #define DMA_QUEUE_ENTRIES	16u	/* buffers under way in a queue */
 #define DMA_QUEUE_PIECES	18u	/* pieces of a buffer: a disk's request of 16, its header and its status */
 
@@ -81,5 +83,7 @@ bool lguest_dma_guest_next(struct lguest_dma_guest *bus, struct lguest_dma_devic
 
 /* Interrupt @irq came. True: a queue had something. Numbers that are none, and null: false. */
 bool lguest_dma_guest_interrupt(struct lguest_dma_guest *bus, unsigned int irq);
+
+VIRTIO_END_DECLS
 
 #endif

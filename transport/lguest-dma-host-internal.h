@@ -10,8 +10,8 @@
 
 /* --- memory --------------------------------------------------------------------------------------------------------- */
 
-/* Make bus->mem and bus->platform of guest memory and @size bytes at @private. */
-void lguest_dma_memory(struct lguest_dma_bus *bus, const struct virtio_mem *guest, void *private, size_t size);
+/* Make bus->mem and bus->platform of guest memory and @size bytes at @own. */
+void lguest_dma_memory(struct lguest_dma_bus *bus, const struct virtio_mem *guest, void *own, size_t size);
 
 /* Zeroed private memory; NULL: there is no more. */
 void *lguest_dma_private(struct lguest_dma_bus *bus, size_t size, size_t align);

@@ -91,14 +91,14 @@ static void dev_complain(void *opaque, const struct virtio_dev *dev, const char 
 		slot->bus->ops->complain(slot->bus->opaque, dev, reason);
 }
 
-int lguest_dma_init(struct lguest_dma_bus *bus, const struct virtio_mem *mem, uint64_t top, uint64_t limit, void *private,
+int lguest_dma_init(struct lguest_dma_bus *bus, const struct virtio_mem *mem, uint64_t top, uint64_t limit, void *own,
 		    size_t size, const struct lguest_dma_ops *ops, void *opaque)
 {
-	if (!bus || !private || (uintptr_t) private % LGUEST_PAGE_SIZE || !ops || !ops->raise || !ops->wake ||
+	if (!bus || !own || (uintptr_t)own % LGUEST_PAGE_SIZE || !ops || !ops->raise || !ops->wake ||
 	    limit > UINT64_C(1) << 32)
 		return -VIRTIO_EINVAL;
 	virtio_zero(bus, sizeof(*bus));
-	lguest_dma_memory(bus, mem, private, size);
+	lguest_dma_memory(bus, mem, own, size);
 	bus->ops = ops;
 	bus->opaque = opaque;
 	return page_space_init(&bus->space, mem, top, limit, DMA_SLOTS, 0);
@@ -221,7 +221,7 @@ int lguest_dma_restart(struct lguest_dma_bus *bus)
 		bus->slot[i].up = false;
 		virtio_device_remove(&bus->slot[i].direct.vdev);
 	}
-	bus->private_next = 0;
+	bus->own_next = 0;
 	for (unsigned int i = 0; i < bus->space.count && !ret; i++) {
 		ret = set_up(&bus->slot[i]);
 		if (!ret)

@@ -4,7 +4,7 @@
  *
  * For a machine:
  *
- *	lguest_dma_init(&bus, mem, top_of_ram, end_of_device_space, private, LGUEST_DMA_PRIVATE, &ops, opaque);
+ *	lguest_dma_init(&bus, mem, top_of_ram, end_of_device_space, own, LGUEST_DMA_PRIVATE, &ops, opaque);
  *	lguest_dma_add(&bus, dev, &reason);	consoles (one), disks, network cards
  *	...
  *	BIND_DMA, SEND_DMA: lguest_dma_bind(), lguest_dma_send(); negative: kill the guest
@@ -21,6 +21,8 @@
 #include <virtio/driver-block.h>
 #include <virtio/driver-console.h>
 #include <virtio/driver-net.h>
+
+VIRTIO_BEGIN_DECLS
 
 #define LGUEST_DMA_PRIVATE	(DMA_SLOTS * 128 * 1024)	/* bytes of private memory that are always enough */
 
@@ -55,8 +57,8 @@ struct lguest_dma_bus {
 	const struct virtio_mem *guest;
 	struct virtio_mem mem;		/* guest and private memory, for the devices */
 	struct virtio_platform platform;
-	uint8_t *private;
-	size_t private_size, private_next;
+	uint8_t *own;
+	size_t own_size, own_next;
 	struct page_space space;	/* of guest memory: the page of slots, and devices' pages */
 	const struct lguest_dma_ops *ops;
 	void *opaque;
@@ -69,11 +71,11 @@ struct lguest_dma_bus {
 };
 
 /*
- * Make an empty bus. @mem covers [0, @limit) of guest memory, @top is the end of RAM; @private: @size bytes for ourselves,
- * aligned to 4096. All must outlive the bus. 0; -VIRTIO_EINVAL: null, a misaligned @private or @top, @top not below @limit, @limit beyond
+ * Make an empty bus. @mem covers [0, @limit) of guest memory, @top is the end of RAM; @own: @size bytes for ourselves,
+ * aligned to 4096. All must outlive the bus. 0; -VIRTIO_EINVAL: null, a misaligned @own or @top, @top not below @limit, @limit beyond
  * 4 GiB; -VIRTIO_EFAULT: @mem is too small.
  */
-int lguest_dma_init(struct lguest_dma_bus *bus, const struct virtio_mem *mem, uint64_t top, uint64_t limit, void *private,
+int lguest_dma_init(struct lguest_dma_bus *bus, const struct virtio_mem *mem, uint64_t top, uint64_t limit, void *own,
 		    size_t size, const struct lguest_dma_ops *ops, void *opaque);
 
 /*
@@ -97,5 +99,7 @@ void lguest_dma_poll(struct lguest_dma_bus *bus);
 
 /* The guest restarts: forget its bindings, reset the devices, write the page anew. 0, or errors as of lguest_dma_add(). */
 int lguest_dma_restart(struct lguest_dma_bus *bus);
+
+VIRTIO_END_DECLS
 
 #endif

@@ -20,15 +20,15 @@ static void *mem_translate(void *opaque, uint64_t gpa, uint64_t len)
 	if (gpa < PRIVATE_BASE)
 		return virtio_mem_at(bus->guest, gpa, len);
 	gpa -= PRIVATE_BASE;
-	return gpa <= bus->private_size && len <= bus->private_size - gpa ? bus->private + gpa : NULL;
+	return gpa <= bus->own_size && len <= bus->own_size - gpa ? bus->own + gpa : NULL;
 }
 
 static uint64_t mem_address(void *opaque, const void *ptr, size_t len)
 {
 	struct lguest_dma_bus *bus = opaque;
-	uintptr_t offset = (uintptr_t)ptr - (uintptr_t)bus->private;
+	uintptr_t offset = (uintptr_t)ptr - (uintptr_t)bus->own;
 
-	if ((uintptr_t)ptr >= (uintptr_t)bus->private && offset <= bus->private_size && len <= bus->private_size - offset)
+	if ((uintptr_t)ptr >= (uintptr_t)bus->own && offset <= bus->own_size && len <= bus->own_size - offset)
 		return PRIVATE_BASE + offset;
 	return virtio_mem_address(bus->guest, ptr, len);
 }
@@ -43,13 +43,13 @@ static void mem_dirty(void *opaque, uint64_t gpa, uint64_t len)
 
 void *lguest_dma_private(struct lguest_dma_bus *bus, size_t size, size_t align)
 {
-	size_t at = (bus->private_next + align - 1) & ~(align - 1);
+	size_t at = (bus->own_next + align - 1) & ~(align - 1);
 
-	if (at > bus->private_size || size > bus->private_size - at)
+	if (at > bus->own_size || size > bus->own_size - at)
 		return NULL;
-	bus->private_next = at + size;
-	virtio_zero(bus->private + at, size);
-	return bus->private + at;
+	bus->own_next = at + size;
+	virtio_zero(bus->own + at, size);
+	return bus->own + at;
 }
 
 static void *platform_alloc(void *opaque, size_t size, size_t align)
@@ -57,13 +57,13 @@ static void *platform_alloc(void *opaque, size_t size, size_t align)
 	return lguest_dma_private(opaque, size, align);
 }
 
-void lguest_dma_memory(struct lguest_dma_bus *bus, const struct virtio_mem *guest, void *private, size_t size)
+void lguest_dma_memory(struct lguest_dma_bus *bus, const struct virtio_mem *guest, void *own, size_t size)
 {
 	bus->guest = guest;
 	bus->mem = (struct virtio_mem){ .translate = mem_translate, .address = mem_address, .dirty = mem_dirty, .opaque = bus };
 	bus->platform = (struct virtio_platform){ .mem = &bus->mem, .alloc = platform_alloc, .opaque = bus };
-	bus->private = private;
-	bus->private_size = size;
+	bus->own = own;
+	bus->own_size = size;
 }
 
 void lguest_dma_put32(struct lguest_dma_bus *bus, uint64_t gpa, uint32_t value)

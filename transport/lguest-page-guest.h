@@ -14,6 +14,8 @@
 #include <transport/lguest-page.h>
 #include <virtio/driver.h>
 
+VIRTIO_BEGIN_DECLS
+
 struct lguest_bus {
 	const struct virtio_platform *platform;
 	uint8_t *page;			/* the descriptor page, in our addresses */
@@ -44,5 +46,7 @@ bool lguest_bus_next(struct lguest_bus *bus, struct lguest_device *device);
 
 /* Interrupt @irq came. True: a queue had something. Numbers that are none, and null: false. */
 bool lguest_bus_interrupt(struct lguest_bus *bus, unsigned int irq);
+
+VIRTIO_END_DECLS
 
 #endif

@@ -19,6 +19,8 @@
 #include <transport/lguest-page.h>
 #include <virtio/device.h>
 
+VIRTIO_BEGIN_DECLS
+
 /* Device space that is always enough for devices with rings of at most 256 entries: the page, and 31 rings of three pages. */
 #define LGUEST_PAGE_SPACE	((1 + 31 * 3) * (uint64_t)LGUEST_PAGE_SIZE)
 
@@ -79,5 +81,7 @@ bool lguest_page_notify(struct lguest_page *bus, uint64_t address);
  * RAM, but until it returns a disk may still be reading into RAM: clear that afterwards. Null: nothing.
  */
 void lguest_page_restart(struct lguest_page *bus);
+
+VIRTIO_END_DECLS
 
 #endif

@@ -15,6 +15,8 @@
 #include <transport/lguest-tlv.h>
 #include <virtio/driver.h>
 
+VIRTIO_BEGIN_DECLS
+
 struct lguest_tlv_bus {
 	const struct virtio_platform *platform;
 	uint8_t *page;			/* the descriptor page, in our addresses */
@@ -36,5 +38,7 @@ int lguest_tlv_bus_init(struct lguest_tlv_bus *bus, const struct virtio_platform
 			void (*notify)(void *opaque, uint64_t address), void *opaque);
 bool lguest_tlv_bus_next(struct lguest_tlv_bus *bus, struct lguest_tlv_device *device);
 bool lguest_tlv_bus_interrupt(struct lguest_tlv_bus *bus, unsigned int irq);
+
+VIRTIO_END_DECLS
 
 #endif

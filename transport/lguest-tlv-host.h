@@ -10,6 +10,8 @@
 #include <transport/lguest-tlv.h>
 #include <virtio/device.h>
 
+VIRTIO_BEGIN_DECLS
+
 #define LGUEST_TLV_DEVICES	31
 
 struct lguest_tlv;
@@ -40,5 +42,7 @@ int lguest_tlv_add(struct lguest_tlv *bus, struct virtio_dev *dev, const char **
 uint64_t lguest_tlv_end(const struct lguest_tlv *bus);
 bool lguest_tlv_notify(struct lguest_tlv *bus, uint64_t address);
 void lguest_tlv_restart(struct lguest_tlv *bus);
+
+VIRTIO_END_DECLS
 
 #endif

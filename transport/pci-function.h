@@ -17,6 +17,8 @@
 #include <virtio/endian.h>
 #include <virtio/virtio.h>
 
+VIRTIO_BEGIN_DECLS
+
 struct pci_function;
 
 /* What a function does; every operation may be NULL. */
@@ -132,5 +134,7 @@ void pci_config_write(struct pci_function *fn, unsigned int at, unsigned int siz
 /* Guest accesses to a window, enabled or not; @size 1, 2 or 4. Those that reach beyond it read all ones and write nothing. */
 uint32_t pci_bar_read(struct pci_function *fn, unsigned int bar, uint32_t offset, unsigned int size);
 void pci_bar_write(struct pci_function *fn, unsigned int bar, uint32_t offset, unsigned int size, uint32_t value);
+
+VIRTIO_END_DECLS
 
 #endif

@@ -14,6 +14,8 @@
 #include <transport/s390-page.h>
 #include <virtio/driver.h>
 
+VIRTIO_BEGIN_DECLS
+
 #define S390_BUS_QUEUES 64		/* most queues in use at a time */
 
 struct s390_bus {
@@ -48,5 +50,7 @@ bool s390_bus_next(struct s390_bus *bus, struct s390_device *device);
  * device whose configuration has changed, or NULL. A token that is nobody's, and null: false.
  */
 bool s390_bus_interrupt(struct s390_bus *bus, uint32_t reason, uint64_t token, struct virtio_device **changed);
+
+VIRTIO_END_DECLS
 
 #endif

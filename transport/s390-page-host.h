@@ -18,6 +18,8 @@
 #include <transport/s390-page.h>
 #include <virtio/device.h>
 
+VIRTIO_BEGIN_DECLS
+
 #define S390_MAX_DEVICES	32
 #define S390_MAX_QUEUES		8	/* of one device */
 
@@ -72,5 +74,7 @@ int64_t s390_page_call(struct s390_page *bus, uint64_t number, uint64_t argument
 
 /* The guest restarts: reset every device, then write the page and clear the rings anew. See lguest_page_restart(). */
 void s390_page_restart(struct s390_page *bus);
+
+VIRTIO_END_DECLS
 
 #endif

@@ -13,6 +13,8 @@
 #include <transport/guest-ring.h>
 #include <transport/virtio-mmio.h>
 
+VIRTIO_BEGIN_DECLS
+
 /* The caller's loads from and stores to device memory; @size 1, 2 or 4; values as a little-endian bus has them. */
 struct virtio_mmio_access {
 	uint32_t (*read)(void *opaque, uint64_t address, unsigned int size);
@@ -43,5 +45,7 @@ int virtio_mmio_probe(struct virtio_mmio_device *device, const struct virtio_pla
  * asks) says whether its configuration or status has changed. Null: false.
  */
 bool virtio_mmio_device_interrupt(struct virtio_mmio_device *device, bool *config);
+
+VIRTIO_END_DECLS
 
 #endif

@@ -16,6 +16,8 @@
 #include <transport/registers.h>
 #include <transport/virtio-mmio.h>
 
+VIRTIO_BEGIN_DECLS
+
 struct virtio_mmio {
 	struct virtio_regs regs;
 	uint32_t version;
@@ -44,5 +46,7 @@ void virtio_mmio_write(struct virtio_mmio *vm, uint32_t offset, unsigned int siz
 
 /* The guest restarts. Null: nothing. */
 void virtio_mmio_restart(struct virtio_mmio *vm);
+
+VIRTIO_END_DECLS
 
 #endif

@@ -18,6 +18,8 @@
 #include <transport/virtio-pci.h>
 #include <virtio/driver.h>
 
+VIRTIO_BEGIN_DECLS
+
 /* The caller's IN and OUT; @size 1, 2 or 4. */
 struct virtio_pci_ports {
 	uint32_t (*in)(void *opaque, uint16_t port, unsigned int size);
@@ -83,5 +85,7 @@ bool virtio_pci_device_message(struct virtio_pci_device *device, unsigned int ve
 /* Configuration space of @slot, function 0: @size 1, 2 or 4 bytes at @at, a multiple of it. All ones where nothing is. */
 uint32_t virtio_pci_config_in(const struct virtio_pci_bus *bus, unsigned int slot, unsigned int at, unsigned int size);
 void virtio_pci_config_out(const struct virtio_pci_bus *bus, unsigned int slot, unsigned int at, unsigned int size, uint32_t value);
+
+VIRTIO_END_DECLS
 
 #endif

@@ -19,6 +19,8 @@
 #include <transport/registers.h>
 #include <transport/virtio-pci.h>
 
+VIRTIO_BEGIN_DECLS
+
 enum virtio_pci_kind {
 	VIRTIO_PCI_MODERN,
 	VIRTIO_PCI_TRANSITIONAL,	/* where the device has a transitional id; otherwise modern */
@@ -69,5 +71,7 @@ int virtio_pci_init(struct virtio_pci *vp, struct virtio_dev *dev, enum virtio_p
  * its bus. 0; -VIRTIO_EINVAL: null, no device, or it has them already.
  */
 int virtio_pci_add_msix(struct virtio_pci *vp, void (*send)(void *opaque, uint64_t address, uint32_t data), void *opaque);
+
+VIRTIO_END_DECLS
 
 #endif

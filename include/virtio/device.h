@@ -14,6 +14,8 @@
 #include <virtio/virtio.h>
 #include <virtio/vring-device.h>
 
+VIRTIO_BEGIN_DECLS
+
 struct virtio_dev;
 
 /* What a device does. Only @name is required; NULL operations do nothing. */
@@ -171,5 +173,7 @@ int virtio_dev_config_write(struct virtio_dev *dev, size_t offset, const void *b
 
 /* Reset, then release the device and what stands behind it. NULL is fine. */
 void virtio_dev_destroy(struct virtio_dev *dev);
+
+VIRTIO_END_DECLS
 
 #endif

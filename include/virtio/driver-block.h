@@ -6,6 +6,8 @@
 #include <virtio/block.h>
 #include <virtio/driver.h>
 
+VIRTIO_BEGIN_DECLS
+
 #define VIRTIO_BLOCK_PIECES 16		/* data pieces per request */
 
 struct virtio_block;
@@ -72,5 +74,7 @@ int virtio_block_get_id(struct virtio_block *blk, char id[VIRTIO_BLOCK_ID_LEN + 
 
 /* Give the device back; requests under way finish with -VIRTIO_ENODEV. */
 void virtio_block_remove(struct virtio_block *blk);
+
+VIRTIO_END_DECLS
 
 #endif

@@ -9,6 +9,8 @@
 #include <virtio/console.h>
 #include <virtio/driver.h>
 
+VIRTIO_BEGIN_DECLS
+
 #define VIRTIO_CONSOLE_INPUTS	4	/* receive buffers posted, for each port */
 #define VIRTIO_CONSOLE_CHUNK	256	/* bytes of each */
 #define VIRTIO_CONSOLE_PORTS	3	/* most ports that are used: each has two queues (VIRTIO_DRIVER_QUEUES) */
@@ -109,5 +111,7 @@ size_t virtio_console_port_read(struct virtio_console_port *port, void *data, si
 
 /* Give the device back. */
 void virtio_console_remove(struct virtio_console *con);
+
+VIRTIO_END_DECLS
 
 #endif

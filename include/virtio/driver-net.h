@@ -11,6 +11,8 @@
 #include <virtio/driver.h>
 #include <virtio/net.h>
 
+VIRTIO_BEGIN_DECLS
+
 #define VIRTIO_NET_RX_BUFFERS	16
 #define VIRTIO_NET_TX_BUFFERS	16
 #define VIRTIO_NET_FRAME	1514	/* bytes of the largest frame without segmentation */
@@ -84,5 +86,7 @@ bool virtio_net_link(struct virtio_net *net);
 
 /* Give the device back. */
 void virtio_net_remove(struct virtio_net *net);
+
+VIRTIO_END_DECLS
 
 #endif

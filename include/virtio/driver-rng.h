@@ -5,6 +5,8 @@
 
 #include <virtio/driver.h>
 
+VIRTIO_BEGIN_DECLS
+
 #define VIRTIO_RNG_CHUNK 256		/* bytes per request */
 
 /* Zeroed by the caller; lies in memory that the platform's mem covers. */
@@ -23,5 +25,7 @@ int virtio_rng_read(struct virtio_rng *rng, void *data, size_t len);
 
 /* Give the device back. */
 void virtio_rng_remove(struct virtio_rng *rng);
+
+VIRTIO_END_DECLS
 
 #endif

@@ -22,6 +22,8 @@
 #include <virtio/endian.h>
 #include <virtio/virtio.h>
 
+VIRTIO_BEGIN_DECLS
+
 struct virtio_device;
 struct virtio_queue;
 
@@ -251,5 +253,7 @@ bool virtio_device_interrupt(struct virtio_device *vdev);
 
 /* Poll until *@used is done: harvests @vq, waits with the platform's wait(). 0; -VIRTIO_ENODEV: cancelled; -VIRTIO_EINVAL: null. */
 int virtio_wait_done(struct virtio_queue *vq, const unsigned long *used);
+
+VIRTIO_END_DECLS
 
 #endif

@@ -24,6 +24,8 @@
 #include <virtio/device.h>
 #include <virtio/driver.h>
 
+VIRTIO_BEGIN_DECLS
+
 enum virtio_fake_bus {
 	VIRTIO_FAKE_DIRECT,		/* no bus: calls, and rings between them */
 	VIRTIO_FAKE_STREAM,		/* <virtio/stream.h>: no shared memory, and buffers of at most 64 KiB */
@@ -93,5 +95,7 @@ const char *virtio_fake_name(enum virtio_fake_bus bus);
 
 /* Destroys the devices too, whose drivers should have been removed before. NULL is fine. */
 void virtio_fake_destroy(struct virtio_fake *fake);
+
+VIRTIO_END_DECLS
 
 #endif

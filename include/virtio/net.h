@@ -87,14 +87,15 @@ struct virtio_net_offload {
 /* From and to a header in byte order @big, not an early one. */
 static inline struct virtio_net_offload virtio_net_offload_read(bool big, const uint8_t *header)
 {
-	return (struct virtio_net_offload){
-		.flags = header[VIRTIO_NET_HDR_FLAGS],
-		.gso_type = header[VIRTIO_NET_HDR_GSO_TYPE],
-		.hdr_len = virtio_get16(big, header + VIRTIO_NET_HDR_HDR_LEN),
-		.gso_size = virtio_get16(big, header + VIRTIO_NET_HDR_GSO_SIZE),
-		.csum_start = virtio_get16(big, header + VIRTIO_NET_HDR_CSUM_START),
-		.csum_offset = virtio_get16(big, header + VIRTIO_NET_HDR_CSUM_OFFSET),
-	};
+	struct virtio_net_offload offload;
+
+	offload.flags = header[VIRTIO_NET_HDR_FLAGS];
+	offload.gso_type = header[VIRTIO_NET_HDR_GSO_TYPE];
+	offload.hdr_len = virtio_get16(big, header + VIRTIO_NET_HDR_HDR_LEN);
+	offload.gso_size = virtio_get16(big, header + VIRTIO_NET_HDR_GSO_SIZE);
+	offload.csum_start = virtio_get16(big, header + VIRTIO_NET_HDR_CSUM_START);
+	offload.csum_offset = virtio_get16(big, header + VIRTIO_NET_HDR_CSUM_OFFSET);
+	return offload;
 }
 
 static inline void virtio_net_offload_write(bool big, uint8_t *header, const struct virtio_net_offload *offload)

@@ -8,6 +8,8 @@
 
 #include <virtio/stream.h>
 
+VIRTIO_BEGIN_DECLS
+
 struct virtio_stream_fd {
 	struct virtio_stream_io io;	/* for virtio_stream_connect() and virtio_stream_device_init() */
 	struct virtio_platform platform;	/* for virtio_stream_connect(): the C library's memory, and waiting for the descriptor */
@@ -30,5 +32,7 @@ int virtio_stream_fd_wait(struct virtio_stream_fd *f, int timeout);
  * virtio_stream_device_poll() last returned, or -EINVAL: null.
  */
 int virtio_stream_fd_serve(struct virtio_stream_fd *f, struct virtio_stream_device *sd);
+
+VIRTIO_END_DECLS
 
 #endif

@@ -41,6 +41,8 @@
 #include <virtio/device.h>
 #include <virtio/driver.h>
 
+VIRTIO_BEGIN_DECLS
+
 #define VIRTIO_STREAM_PIECES	32	/* most pieces of a buffer */
 #define VIRTIO_STREAM_BUFFERS	64	/* most buffers under way in one queue */
 #define VIRTIO_STREAM_HEADER	16	/* bytes */
@@ -186,5 +188,7 @@ int virtio_stream_device_poll(struct virtio_stream_device *sd);
 
 /* Does it wait for room to write? NULL does not. */
 bool virtio_stream_device_wants_write(const struct virtio_stream_device *sd);
+
+VIRTIO_END_DECLS
 
 #endif

@@ -16,6 +16,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Around the declarations of a header, so that C++ may include it. */
+#ifdef __cplusplus
+#define VIRTIO_BEGIN_DECLS extern "C" {
+#define VIRTIO_END_DECLS }
+#define VIRTIO_STATIC_ASSERT static_assert
+#else
+#define VIRTIO_BEGIN_DECLS
+#define VIRTIO_END_DECLS
+#define VIRTIO_STATIC_ASSERT _Static_assert
+#endif
+
+VIRTIO_BEGIN_DECLS
+
 /* --- errors: functions return 0 or more, or one of these negated; the values are Linux's errno values ----------------- */
 
 #define VIRTIO_ENOENT	2	/* no such queue, no such device */
@@ -148,5 +161,7 @@ static inline uint64_t virtio_mem_address(const struct virtio_mem *mem, const vo
 void virtio_copy(void *to, const void *from, size_t len);
 void virtio_zero(void *to, size_t len);
 bool virtio_is_zero(const void *p, size_t len);
+
+VIRTIO_END_DECLS
 
 #endif

@@ -18,6 +18,8 @@
 #include <virtio/virtio.h>
 #include <virtio/vring.h>
 
+VIRTIO_BEGIN_DECLS
+
 struct vring_device {
 	/* The ring, in our addresses; the parts may lie anywhere (virtio 1.2, 2.7 and 2.8). */
 	union {
@@ -167,5 +169,7 @@ int vring_device_load(struct vring_device *vq, const struct virtio_mem *mem, con
 
 /* Mark the ring broken; @reason must be a string that lives on. The first reason is kept. */
 void vring_device_break(struct vring_device *vq, const char *reason);
+
+VIRTIO_END_DECLS
 
 #endif

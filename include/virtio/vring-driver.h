@@ -9,6 +9,8 @@
 #include <virtio/driver.h>
 #include <virtio/vring.h>
 
+VIRTIO_BEGIN_DECLS
+
 /* Feature bits that this ring implements; virtio_device_setup() accepts those that are offered. */
 #define VRING_DRIVER_FEATURES                                                                                                          \
 	(VIRTIO_F_ANY_LAYOUT | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 | VIRTIO_F_RING_PACKED |               \
@@ -25,5 +27,7 @@ int vring_driver_create(struct virtio_device *vdev, unsigned int index, uint32_t
 
 /* Release the bookkeeping. The device must have been reset. */
 void vring_driver_destroy(struct virtio_queue *vq);
+
+VIRTIO_END_DECLS
 
 #endif

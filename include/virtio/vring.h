@@ -21,9 +21,7 @@
 #ifndef VIRTIO_VRING_H
 #define VIRTIO_VRING_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <virtio/virtio.h>
 
 #define VRING_DESC_NEXT		1u	/* another descriptor follows */
 #define VRING_DESC_WRITE	2u	/* the device writes here; otherwise it reads */
@@ -50,13 +48,13 @@ struct vring_used_elem {
 struct vring_avail {
 	uint16_t flags;
 	uint16_t idx;
-	uint16_t ring[];		/* [num], then used_event */
+	__extension__ uint16_t ring[];		/* [num], then used_event */
 };
 
 struct vring_used {
 	uint16_t flags;
 	uint16_t idx;
-	struct vring_used_elem ring[];	/* [num], then u16 avail_event */
+	__extension__ struct vring_used_elem ring[];	/* [num], then u16 avail_event */
 };
 
 /* A packed ring's descriptor, on its way in either direction. */
@@ -78,8 +76,8 @@ struct vring_packed_desc {
 #define VRING_EVENT_FLAGS	UINT32_C(0x30000)
 #define VRING_EVENT_WRAP	0x8000u			/* of a position: its wrap counter, above a 15-bit offset */
 
-_Static_assert(sizeof(struct vring_packed_desc) == 16, "the ring's layout is an ABI");
-_Static_assert(sizeof(struct vring_desc) == 16 && sizeof(struct vring_used_elem) == 8 && sizeof(struct vring_avail) == 4 &&
+VIRTIO_STATIC_ASSERT(sizeof(struct vring_packed_desc) == 16, "the ring's layout is an ABI");
+VIRTIO_STATIC_ASSERT(sizeof(struct vring_desc) == 16 && sizeof(struct vring_used_elem) == 8 && sizeof(struct vring_avail) == 4 &&
 		       offsetof(struct vring_used, ring) == 4, "the ring's layout is an ABI");
 
 static inline bool vring_size_valid(uint32_t num)

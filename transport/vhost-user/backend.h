@@ -21,6 +21,8 @@
 #include <transport/vhost-user/regions.h>
 #include <virtio/device.h>
 
+VIRTIO_BEGIN_DECLS
+
 #define VHOST_USER_RINGS 16u		/* most queues of a device that we serve */
 
 /* A ring, as far as the front end has said how it is. It is served while it has been started (by a kick descriptor) and is enabled. */
@@ -98,5 +100,7 @@ int vhost_user_backend_run(struct vhost_user_backend *be);
 
 /* Listen at @path, replacing a socket there that nobody listens to any more. A descriptor, or a negative errno: -EINVAL for no path. */
 int vhost_user_listen(const char *path);
+
+VIRTIO_END_DECLS
 
 #endif

@@ -21,6 +21,8 @@
 #include <transport/vhost-user/message.h>
 #include <virtio/driver.h>
 
+VIRTIO_BEGIN_DECLS
+
 /* --- memory to share -------------------------------------------------------------------------------------------------- */
 
 #define VHOST_USER_MEMORY_GPA	UINT64_C(0x100000)	/* where the device sees it: an address that is nobody's pointer by accident */
@@ -95,5 +97,7 @@ int vhost_user_wait(struct vhost_user_frontend *fe, int timeout_ms);
 
 /* End the connection. The driver has given its device back before (or lost it). NULL is fine. */
 void vhost_user_disconnect(struct vhost_user_frontend *fe);
+
+VIRTIO_END_DECLS
 
 #endif

@@ -9,8 +9,7 @@
 #ifndef KENNEL_TRANSPORT_VHOST_USER_PROTOCOL_H
 #define KENNEL_TRANSPORT_VHOST_USER_PROTOCOL_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include <virtio/virtio.h>
 
 /* --- what the front end asks for -------------------------------------------------------------------------------------- */
 
@@ -163,7 +162,7 @@ union vhost_user_payload {
 	struct vhost_user_inflight inflight;
 };
 
-_Static_assert(sizeof(struct vhost_user_header) == 12 && sizeof(struct vhost_user_region) == 32 &&
+VIRTIO_STATIC_ASSERT(sizeof(struct vhost_user_header) == 12 && sizeof(struct vhost_user_region) == 32 &&
 		       offsetof(struct vhost_user_memory_table, region) == 8 && sizeof(struct vhost_user_memory_slot) == 40 &&
 		       sizeof(struct vhost_user_ring_address) == 40 && VHOST_USER_CONFIG_HEADER == 12,
 	       "messages are an ABI");
