@@ -115,13 +115,13 @@ static void common_out(unsigned int at, uint32_t value)
 
 static uint32_t port_in(void *opaque, uint16_t port, unsigned int size)
 {
-	uint32_t value = 0;
+	uint32_t value;
 
 	if (port >= PCI_CONFIG_DATA && port < PCI_CONFIG_DATA + 4) {
 		if (((m.address & ~PCI_CONFIG_ENABLE) >> 11) != SLOT)
 			return ~0u;
-		memcpy(&value, m.space + (m.address & 0xfc) + (port & 3), size);
-		return value;
+		value = virtio_get32(false, m.space + (m.address & 0xfc)) >> 8 * (port & 3);
+		return size == 4 ? value : value & ((1u << 8 * size) - 1);
 	}
 	if (port >= CONFIG && port < CONFIG + 16) {
 		assert_int_equal(size, fields[port - CONFIG]);
@@ -144,7 +144,7 @@ static void port_out(void *opaque, uint16_t port, unsigned int size, uint32_t va
 		m.address = value;
 	} else if (port >= PCI_CONFIG_DATA && port < PCI_CONFIG_DATA + 4) {
 		if ((m.address & 0xfc) == PCI_COMMAND)
-			memcpy(m.space + PCI_COMMAND, &value, 2);
+			virtio_put16(false, m.space + PCI_COMMAND, (uint16_t)value);
 	} else if (port >= CONFIG && port < CONFIG + 16) {
 		assert_int_equal(size, fields[port - CONFIG]);
 	} else if (port != NOTIFY) {

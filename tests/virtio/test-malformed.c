@@ -174,13 +174,13 @@ static void malformed(void **state)
 /* The driver's index is looked at again later: it must not run away then either. */
 static void index_jumps_later(void **state)
 {
-	struct pair *p = pair_create(NUM, 0, false, 0);
+	struct pair *p = pair_create(NUM, 0, VIRTIO_HOST_BIG_ENDIAN, 0);
 	struct vring_avail *avail = virtio_mem_at(&p->mem, p->avail, 0);
 	struct desc one = { M, 1, 0, 0 };
 	struct virtio_iov iov[NUM];
 	struct vring_buffer buf;
 
-	store(p, false, p->desc, &one, 1);
+	store(p, VIRTIO_HOST_BIG_ENDIAN, p->desc, &one, 1);
 	avail->idx = 1;
 	assert_int_equal(vring_device_pop(&p->dev, &buf, iov, NUM), 1);
 	avail->idx = 0;
@@ -191,14 +191,14 @@ static void index_jumps_later(void **state)
 /* A buffer made available over and over: no more can be in flight than there are descriptors. */
 static void endless_buffers(void **state)
 {
-	struct pair *p = pair_create(NUM, 0, false, 0);
+	struct pair *p = pair_create(NUM, 0, VIRTIO_HOST_BIG_ENDIAN, 0);
 	struct vring_avail *avail = virtio_mem_at(&p->mem, p->avail, 0);
 	struct desc one = { M, 1, 0, 0 };
 	struct virtio_iov iov[NUM];
 	struct vring_buffer buf;
 	unsigned int popped = 0;
 
-	store(p, false, p->desc, &one, 1);
+	store(p, VIRTIO_HOST_BIG_ENDIAN, p->desc, &one, 1);
 	for (;; popped++) {
 		avail->idx++;
 		if (vring_device_pop(&p->dev, &buf, iov, NUM) <= 0)

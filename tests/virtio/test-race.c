@@ -198,7 +198,7 @@ static void *flipping_thread(void *arg)
 
 static void checked_is_used(void **state)
 {
-	struct flip f = { .p = pair_create(8, 0, false, 0) };
+	struct flip f = { .p = pair_create(8, 0, VIRTIO_HOST_BIG_ENDIAN, 0) };
 	struct vring_avail *avail = virtio_mem_at(&f.p->mem, f.p->avail, 0);
 	uint64_t end = now() + RUN_NS, good = 0, bad = 0;
 	struct virtio_iov iov[8];
@@ -218,7 +218,7 @@ static void checked_is_used(void **state)
 				assert_true(offset <= PAIR_MEMORY && iov[i].len <= PAIR_MEMORY - offset);
 			}
 		}
-		vring_device_init(&f.p->dev, &f.p->mem, 8, f.p->desc, f.p->avail, f.p->used, 0, false);
+		vring_device_init(&f.p->dev, &f.p->mem, 8, f.p->desc, f.p->avail, f.p->used, 0, VIRTIO_HOST_BIG_ENDIAN);
 	}
 	__atomic_store_n(&f.stop, true, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);

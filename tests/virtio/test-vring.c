@@ -623,7 +623,7 @@ static void lying_device(void **state)
 /* The same buffer finished twice. */
 static void device_finishes_twice(void **state)
 {
-	struct pair *p = pair_create(8, 0, false, 0);
+	struct pair *p = pair_create(8, 0, VIRTIO_HOST_BIG_ENDIAN, 0);
 	char *m = pair_alloc(p, 16, 1);
 	struct virtio_iov sg = { m, 9 };
 	struct vring_used *u = virtio_mem_at(&p->mem, p->used, 0);
@@ -644,7 +644,7 @@ static void device_finishes_twice(void **state)
 /* A device that scribbles over the descriptor table confuses only itself. */
 static void device_scribbles(void **state)
 {
-	struct pair *p = pair_create(8, 0, false, 0);
+	struct pair *p = pair_create(8, 0, VIRTIO_HOST_BIG_ENDIAN, 0);
 	char *m = pair_alloc(p, 16, 1);
 	struct virtio_iov sg[3] = { { m, 1 }, { m, 1 }, { m, 1 } };
 	struct vring_used *u = virtio_mem_at(&p->mem, p->used, 0);
