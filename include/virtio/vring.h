@@ -80,6 +80,7 @@ VIRTIO_STATIC_ASSERT(sizeof(struct vring_packed_desc) == 16, "the ring's layout 
 VIRTIO_STATIC_ASSERT(sizeof(struct vring_desc) == 16 && sizeof(struct vring_used_elem) == 8 && sizeof(struct vring_avail) == 4 &&
 		       offsetof(struct vring_used, ring) == 4, "the ring's layout is an ABI");
 
+/* Sizes that a split ring can have: powers of two (2.7). */
 static inline bool vring_size_valid(uint32_t num)
 {
 	return num && num <= VRING_MAX_SIZE && !(num & (num - 1));
@@ -91,6 +92,7 @@ static inline bool vring_packed_size_valid(uint32_t num)
 	return num && num <= VRING_MAX_SIZE;
 }
 
+/* Bytes of the parts of a split ring of @num entries, the event words among them; of a packed one the first is right. */
 static inline size_t vring_desc_bytes(uint32_t num)
 {
 	return (size_t)16 * num;
