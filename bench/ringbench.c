@@ -2,16 +2,24 @@
 /*
  * ringbench.c - how many buffers a second go through a ring, with the driver's end on one processor and the device's on another.
  *
- * Both ends poll and neither asks for signals, as Linux's tools/virtio/ringtest does by default, whose programs bench/ring runs next to
- * this one: the driver adds a buffer whenever there is room and collects what is finished, the device takes whatever is there and gives
- * it back. A buffer is one piece for the device to read. ringtest describes the same seven bytes again and again; here the piece is
- * another one each time, and with a payload it is written by the driver and copied by the device.
+ * Both ends poll and neither asks for signals, as Linux's tools/virtio/ringtest does by default, whose programs bench/ring runs
+ * next to this one: the driver adds a buffer whenever there is room, the device takes whatever is there and gives it back. A
+ * buffer is one piece for the device to read. ringtest describes the same seven bytes again and again; here the piece is another
+ * one each time, and with a payload it is written by the driver and copied by the device.
+ *
+ * The driver collects finished buffers when there is no room for another one, as virtio/driver/net.c does with frames, or with
+ * --collect each after each one added, as ringtest does. The latter costs most of the time: the device's index is on a cache
+ * line that then changes hands for nearly every buffer.
  *
  * A batch of 1, which is what ringtest does, shows each buffer to the other end at once; larger ones are shown together.
+ *
+ * How long a line takes to change hands depends on where the processors are. --round-trip measures that: a word there and back.
  */
 #include <getopt.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +30,7 @@
 
 #define START	UINT64_C(0x100000)
 #define STRIDE	2048u		/* between pieces: room for a frame */
+#define TRIPS	20000u
 
 struct bench {
 	/* What was asked for. */
@@ -29,6 +38,7 @@ struct bench {
 	uint32_t size, batch, payload;
 	uint64_t buffers;
 	int cpu[2];
+	bool collect_each, round_trip;
 
 	uint8_t *memory;
 	size_t memory_size, next;
@@ -41,6 +51,7 @@ struct bench {
 	unsigned long *used;		/* [num_pieces] */
 	struct vring_device dev __attribute__((aligned(128)));
 	pthread_barrier_t ready;
+	_Atomic uint32_t ball __attribute__((aligned(128)));
 };
 
 static void __attribute__((noreturn)) die(const char *what)
@@ -178,10 +189,37 @@ static void drive(struct bench *b)
 			virtio_sync(b->vq);
 			in_batch = 0;
 		}
-		if (!in_batch)
+		if (!in_batch && (full || b->collect_each))
 			done += virtio_harvest(b->vq);
 	}
 }
+
+/* --- a word there and back: odd numbers go there, even ones come back ------------------------------------------------------ */
+
+static void *return_thread(void *arg)
+{
+	struct bench *b = arg;
+
+	pin(b->cpu[1]);
+	pthread_barrier_wait(&b->ready);
+	for (uint32_t i = 0; i < TRIPS; i++) {
+		while (atomic_load_explicit(&b->ball, memory_order_acquire) != 2 * i + 1)
+			;
+		atomic_store_explicit(&b->ball, 2 * i + 2, memory_order_release);
+	}
+	return NULL;
+}
+
+static void serve(struct bench *b)
+{
+	for (uint32_t i = 0; i < TRIPS; i++) {
+		atomic_store_explicit(&b->ball, 2 * i + 1, memory_order_release);
+		while (atomic_load_explicit(&b->ball, memory_order_acquire) != 2 * i + 2)
+			;
+	}
+}
+
+/* --- the program ----------------------------------------------------------------------------------------------------------- */
 
 static double seconds(void)
 {
@@ -194,8 +232,9 @@ static double seconds(void)
 static void usage(void)
 {
 	puts("usage: ringbench [--ring split|in-order|packed|packed-in-order] [--size 256] [--buffers 10000000] [--batch 1]\n"
-	     "                 [--payload BYTES, 0 = not touched] [--cpus 0,1]\n"
-	     "prints the seconds it took");
+	     "                 [--payload BYTES, 0 = not touched] [--collect room|each] [--cpus 0,1]\n"
+	     "       ringbench --round-trip [--cpus 0,1]\n"
+	     "prints the seconds that it took; or that a word takes there and back");
 }
 
 static void parse(struct bench *b, int argc, char **argv)
@@ -204,6 +243,7 @@ static void parse(struct bench *b, int argc, char **argv)
 		{ "ring", required_argument, NULL, 'r' },    { "size", required_argument, NULL, 's' },
 		{ "buffers", required_argument, NULL, 'n' }, { "batch", required_argument, NULL, 'b' },
 		{ "payload", required_argument, NULL, 'p' }, { "cpus", required_argument, NULL, 'c' },
+		{ "collect", required_argument, NULL, 'l' }, { "round-trip", no_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },	     { 0 },
 	};
 	int o;
@@ -219,6 +259,10 @@ static void parse(struct bench *b, int argc, char **argv)
 			b->batch = (uint32_t)strtoul(optarg, NULL, 0);
 		else if (o == 'p')
 			b->payload = (uint32_t)strtoul(optarg, NULL, 0);
+		else if (o == 't')
+			b->round_trip = true;
+		else if (o == 'l' && (!strcmp(optarg, "room") || !strcmp(optarg, "each")))
+			b->collect_each = optarg[0] == 'e';
 		else if (o != 'c' || sscanf(optarg, "%d,%d", &b->cpu[0], &b->cpu[1]) != 2) {
 			usage();
 			exit(o == 'h' ? 0 : 2);
@@ -228,22 +272,34 @@ static void parse(struct bench *b, int argc, char **argv)
 		die("a number is out of bounds");
 }
 
+/* Run @there on the second processor and @here on this one. Returns the seconds that the latter takes. */
+static double run(struct bench *b, void *(*there)(void *), void (*here)(struct bench *))
+{
+	pthread_t thread;
+	double start, end;
+
+	pthread_barrier_init(&b->ready, NULL, 2);
+	if (pthread_create(&thread, NULL, there, b))
+		die("no thread");
+	pin(b->cpu[0]);
+	pthread_barrier_wait(&b->ready);
+	start = seconds();
+	here(b);
+	end = seconds();
+	pthread_join(thread, NULL);
+	return end - start;
+}
+
 int main(int argc, char **argv)
 {
 	static struct bench b = { .layout = "split", .size = 256, .batch = 1, .buffers = 10000000, .cpu = { 0, 1 } };
-	pthread_t thread;
-	double start;
 
 	parse(&b, argc, argv);
+	if (b.round_trip) {
+		printf("%.4g\n", run(&b, return_thread, serve) / TRIPS);
+		return 0;
+	}
 	setup(&b);
-	pthread_barrier_init(&b.ready, NULL, 2);
-	if (pthread_create(&thread, NULL, device_thread, &b))
-		die("no thread");
-	pin(b.cpu[0]);
-	pthread_barrier_wait(&b.ready);
-	start = seconds();
-	drive(&b);
-	printf("%.4f\n", seconds() - start);
-	pthread_join(thread, NULL);
+	printf("%.6f\n", run(&b, device_thread, drive));
 	return 0;
 }

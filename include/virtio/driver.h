@@ -71,8 +71,11 @@ struct virtio_ops {
 
 	/* --- around the five --- */
 
-	/* Collect finished buffers: sets their used words, frees their identifiers. Returns how many. Asks for the next interrupt,
-	 * unless interrupts(off) was called, so harvesting and then waiting loses nothing. */
+	/*
+	 * Collect finished buffers: sets their used words, frees their identifiers. Returns how many. Asks for the next interrupt,
+	 * unless interrupts(off) was called, so harvesting and then waiting loses nothing. Each look takes a cache line from an end
+	 * that is at work on another processor: who polls, and for now needs nothing back, had better harvest when room() runs out.
+	 */
 	unsigned int (*harvest)(struct virtio_queue *vq);
 
 	/*

@@ -183,6 +183,22 @@ static void checksums(void **state)
 	finish(b, net);
 }
 
+/* Frames that were sent are collected when their buffers are needed: not sooner, and not too late either. */
+static void collects_for_room(void **state)
+{
+	struct bench *b = card(0);
+	struct virtio_net *net = probe(b, 0);
+	uint8_t frame[60] = { 0 };
+
+	for (unsigned int i = 0; i < VIRTIO_NET_TX_BUFFERS; i++) {
+		assert_int_equal(virtio_net_send(net, frame, sizeof(frame)), 0);
+		assert_false(virtio_is_done(&net->tx_buffer[i].used));
+	}
+	assert_int_equal(virtio_net_send(net, frame, sizeof(frame)), 0);
+	assert_true(virtio_is_done(&net->tx_buffer[1].used));
+	finish(b, net);
+}
+
 /* 5.1.6.2.1: what a driver may not send, it is told so. */
 static void refuses_to_send(void **state)
 {
@@ -343,6 +359,7 @@ int main(void)
 		cmocka_unit_test(merged_lies),
 		cmocka_unit_test(all_buffers),
 		cmocka_unit_test(checksums),
+		cmocka_unit_test(collects_for_room),
 		cmocka_unit_test(refuses_to_send),
 		cmocka_unit_test(header_lies),
 		cmocka_unit_test(unasked),

@@ -135,7 +135,7 @@ int virtio_net_probe(struct virtio_net *net, struct virtio_device *vdev)
 		release(net, &net->rx_memory);
 		return ret;
 	}
-	/* Sent buffers are collected when the next frame is sent. */
+	/* Sent buffers are collected when there is no other for the next frame. */
 	net->tx->ops->interrupts(net->tx, false);
 	while (net->rx_count < VIRTIO_NET_RX_BUFFERS && post(net, &net->rx_buffer[net->rx_count]))
 		net->rx_count++;
@@ -170,6 +170,17 @@ static struct virtio_net_buffer *free_tx_buffer(struct virtio_net *net)
 	return NULL;
 }
 
+/* A buffer that the ring has room for as well. What was sent is collected only to make room, see harvest() in <virtio/driver.h>. */
+static struct virtio_net_buffer *next_tx_buffer(struct virtio_net *net)
+{
+	struct virtio_net_buffer *buffer = free_tx_buffer(net);
+
+	if (buffer && net->tx->ops->room(net->tx) >= 2)
+		return buffer;
+	virtio_harvest(net->tx);
+	return free_tx_buffer(net);
+}
+
 /* 5.1.6.2.1: what a driver may ask for. */
 static int check_offload(const struct virtio_net *net, const struct virtio_net_offload *offload, size_t len)
 {
@@ -184,12 +195,10 @@ static int check_offload(const struct virtio_net *net, const struct virtio_net_o
 
 static int send(struct virtio_net *net, const void *frame, size_t len, const struct virtio_net_offload *offload)
 {
-	struct virtio_net_buffer *buffer;
+	struct virtio_net_buffer *buffer = next_tx_buffer(net);
 	struct virtio_iov sg[2];
 	long ret;
 
-	virtio_harvest(net->tx);
-	buffer = free_tx_buffer(net);
 	if (!buffer)
 		return -VIRTIO_EAGAIN;
 	virtio_zero(buffer->data, net->header);
