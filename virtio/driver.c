@@ -68,19 +68,19 @@ int virtio_device_queue(struct virtio_device *vdev, unsigned int index, void (*c
 
 void virtio_device_ready(struct virtio_device *vdev)
 {
-	if (vdev)
+	if (vdev && vdev->bus)
 		add_status(vdev, VIRTIO_STATUS_DRIVER_OK);
 }
 
 void virtio_device_fail(struct virtio_device *vdev)
 {
-	if (vdev)
+	if (vdev && vdev->bus)
 		add_status(vdev, VIRTIO_STATUS_FAILED);
 }
 
 void virtio_device_reset(struct virtio_device *vdev)
 {
-	if (!vdev)
+	if (!vdev || !vdev->bus)
 		return;
 	/* 3.3.1-2, 2.4.1-2: from here on the device touches no buffer, and drivers may. */
 	vdev->bus->reset(vdev);
@@ -116,7 +116,7 @@ int virtio_queue_reset(struct virtio_queue *vq)
 
 void virtio_device_remove(struct virtio_device *vdev)
 {
-	if (!vdev)
+	if (!vdev || !vdev->bus)
 		return;
 	virtio_device_reset(vdev);
 	for (unsigned int i = 0; i < VIRTIO_DRIVER_QUEUES; i++) {
@@ -130,7 +130,7 @@ void virtio_device_remove(struct virtio_device *vdev)
 
 static int get(struct virtio_device *vdev, size_t offset, void *buf, size_t len)
 {
-	return vdev && buf ? vdev->bus->get(vdev, offset, buf, len) : -VIRTIO_EINVAL;
+	return vdev && vdev->bus && buf ? vdev->bus->get(vdev, offset, buf, len) : -VIRTIO_EINVAL;
 }
 
 int virtio_config_get8(struct virtio_device *vdev, size_t offset, uint8_t *value)

@@ -60,6 +60,8 @@ uint64_t virtio_iov_skip(struct virtio_iov **iov, unsigned int *count, uint64_t 
 {
 	uint64_t left = bytes;
 
+	if (!iov || !*iov || !count)
+		return 0;
 	while (*count && left >= (*iov)->len) {
 		left -= (*iov)->len;
 		++*iov;
@@ -77,6 +79,8 @@ uint64_t virtio_iov_trim(struct virtio_iov *iov, unsigned int *count, uint64_t b
 {
 	uint64_t left = bytes;
 
+	if (!iov || !count)
+		return 0;
 	while (*count && left >= iov[*count - 1].len)
 		left -= iov[--*count].len;
 	if (*count && left) {

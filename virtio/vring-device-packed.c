@@ -149,6 +149,10 @@ void vring_packed_unpop(struct vring_device *vq, uint32_t id)
 {
 	uint16_t count = vring_token_count(id);
 
+	if (!count || count > vq->in_flight) {
+		vring_device_break(vq, "the device put back a buffer that it did not have");
+		return;
+	}
 	if (vq->last_avail < count) {
 		vq->last_avail += vq->num;
 		vq->avail_wrap = !vq->avail_wrap;

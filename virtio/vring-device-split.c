@@ -154,6 +154,10 @@ int vring_split_pop(struct vring_device *vq, struct vring_buffer *buf, struct vi
 
 void vring_split_unpop(struct vring_device *vq, uint32_t id)
 {
+	if (!vq->in_flight) {
+		vring_device_break(vq, "the device put back a buffer that it did not have");
+		return;
+	}
 	vq->last_avail--;
 	vq->in_flight--;
 }
@@ -167,6 +171,10 @@ static struct vring_used_elem *used_entry(struct vring_device *vq, uint16_t idx)
 
 void vring_split_push(struct vring_device *vq, uint32_t id, uint32_t written)
 {
+	if (!vq->in_flight) {
+		vring_device_break(vq, "the device gave back a buffer that it did not have");
+		return;
+	}
 	/*
 	 * 2.7.9-1: in order, one entry with the last buffer's id stands for a batch of buffers that were used completely. That is known
 	 * where there was nothing to write. So the first entry of a batch waits for flush().

@@ -69,8 +69,11 @@ int vring_device_init(struct vring_device *vq, const struct virtio_mem *mem, uin
 
 void vring_device_reset(struct vring_device *vq)
 {
-	uint16_t num_max = vq->num_max;
+	uint16_t num_max;
 
+	if (!vq)
+		return;
+	num_max = vq->num_max;
 	virtio_zero(vq, sizeof(*vq));
 	vq->num_max = num_max;
 }

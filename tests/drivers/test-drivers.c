@@ -118,6 +118,7 @@ static void arguments(void **state)
 	struct virtio_iov piece = { b->memory, 512 };
 	struct virtio_queue *vq;
 	unsigned long used = 0;
+	uint16_t size[2];
 	uint64_t value;
 
 	virtio_device_ready(NULL);
@@ -166,8 +167,56 @@ static void arguments(void **state)
 	assert_int_equal(virtio_net_send(net, "x", VIRTIO_NET_FRAME + 1), -VIRTIO_EINVAL);
 	assert_int_equal(virtio_rng_read(NULL, b->memory, 1), -VIRTIO_EINVAL);
 	assert_int_equal(virtio_rng_read(&rng, NULL, 1), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_block_poll(NULL), 0);
+	assert_int_equal(virtio_console_read(NULL, b->memory, 1), 0);
+	assert_false(virtio_console_size(NULL, &size[0], &size[1]));
+	assert_false(virtio_net_link(NULL));
 	virtio_block_remove(blk);
+	virtio_block_remove(NULL);
+	virtio_console_remove(NULL);
+	virtio_net_remove(NULL);
+	virtio_rng_remove(NULL);
 	bench_destroy(b);
+}
+
+/* As their caller has zeroed them, and no probe has found a device. */
+static void without_a_device(void **state)
+{
+	struct virtio_block *blk = calloc(1, sizeof(*blk));
+	struct virtio_console *con = calloc(1, sizeof(*con));
+	struct virtio_net *net = calloc(1, sizeof(*net));
+	struct virtio_rng rng = { .vdev = NULL };
+	struct virtio_device vdev = { .bus = NULL };
+	uint8_t bytes[VIRTIO_BLOCK_SECTOR] = { 0 };
+	char id[VIRTIO_BLOCK_ID_LEN + 1];
+	uint16_t size[2];
+
+	assert_int_equal(virtio_block_read(blk, 0, bytes, sizeof(bytes)), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_block_submit(blk, &blk->own, VIRTIO_BLOCK_T_IN, 0, NULL, 0), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_block_get_id(blk, id), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_block_discard(blk, 0, 1), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_block_write_zeroes(blk, 0, 1, false), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_block_poll(blk), 0);
+	assert_int_equal(virtio_console_write(con, "x", 1), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_console_read(con, bytes, 1), 0);
+	assert_false(virtio_console_size(con, &size[0], &size[1]));
+	assert_int_equal(virtio_net_send(net, bytes, sizeof(bytes)), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_net_receive(net, bytes, sizeof(bytes)), 0);
+	assert_false(virtio_net_link(net));
+	assert_int_equal(virtio_rng_read(&rng, bytes, 1), -VIRTIO_EINVAL);
+	virtio_block_remove(blk);
+	virtio_console_remove(con);
+	virtio_net_remove(net);
+	virtio_rng_remove(&rng);
+	virtio_device_ready(&vdev);
+	virtio_device_fail(&vdev);
+	virtio_device_reset(&vdev);
+	virtio_device_remove(&vdev);
+	assert_int_equal(virtio_config_get32(&vdev, 0, &(uint32_t){ 0 }), -VIRTIO_EINVAL);
+	assert_int_equal(virtio_device_queue(&vdev, 0, NULL, NULL, &(struct virtio_queue *){ NULL }), -VIRTIO_EINVAL);
+	free(blk);
+	free(con);
+	free(net);
 }
 
 int main(void)
@@ -176,6 +225,7 @@ int main(void)
 		cmocka_unit_test_setup(ranges, setup),
 		cmocka_unit_test_setup(no_ranges, setup),
 		cmocka_unit_test_setup(arguments, setup),
+		cmocka_unit_test(without_a_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -139,6 +139,7 @@ static void null_arguments(void **state)
 	assert_null(p->dev.broken);
 	vring_device_push(NULL, 0, 0);
 	vring_device_unpop(NULL, 0);
+	vring_device_reset(NULL);
 	vring_device_break(NULL, "test");
 	assert_false(vring_device_flush(NULL));
 	assert_false(vring_device_notify(NULL, true));
@@ -452,6 +453,36 @@ static void run_unpop_gives_it_again(uint64_t features)
 static void unpop_gives_it_again(void **state)
 {
 	in_each_layout(run_unpop_gives_it_again);
+}
+
+/* A device that gives back, or puts back, what it does not have breaks its ring, and that is all. */
+static void run_what_it_does_not_have(uint64_t features)
+{
+	static const uint32_t ids[] = { 0, 1, 4, 0x10000, 0x10001, 0x50000, UINT32_MAX };
+
+	for (unsigned int i = 0; i < 2 * sizeof(ids) / sizeof(*ids); i++) {
+		struct pair *p = pair_create(4, features, false, 0);
+		struct virtio_iov sg = { pair_alloc(p, 16, 1), 1 }, iov[4];
+		struct vring_buffer buf;
+		unsigned long used;
+
+		virtio_add_outbuf(p->vq, &sg, 1, &used);
+		virtio_sync(p->vq);
+		if (i % 2)
+			vring_device_push(&p->dev, ids[i / 2], 0);
+		else
+			vring_device_unpop(&p->dev, ids[i / 2]);
+		assert_non_null(p->dev.broken);
+		assert_int_equal(vring_device_pop(&p->dev, &buf, iov, 4), -VIRTIO_EPROTO);
+		assert_false(vring_device_flush(&p->dev));
+		assert_int_equal(virtio_harvest(p->vq), 0);
+		pair_destroy(p);
+	}
+}
+
+static void what_it_does_not_have(void **state)
+{
+	in_each_layout(run_what_it_does_not_have);
 }
 
 /* --- taking back ------------------------------------------------------------------------------------------------------- */
@@ -805,6 +836,7 @@ int main(void)
 		cmocka_unit_test(everything_arrives_in_order),
 		cmocka_unit_test(full),
 		cmocka_unit_test(unpop_gives_it_again),
+		cmocka_unit_test(what_it_does_not_have),
 		cmocka_unit_test(detach_unsynced),
 		cmocka_unit_test(detach_newest),
 		cmocka_unit_test(detach_done),

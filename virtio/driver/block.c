@@ -54,6 +54,8 @@ static void on_interrupt(struct virtio_queue *vq)
 
 unsigned int virtio_block_poll(struct virtio_block *blk)
 {
+	if (!blk || !blk->vdev)
+		return 0;
 	virtio_harvest(blk->queue);
 	return reap(blk);
 }
@@ -117,7 +119,7 @@ int virtio_block_submit(struct virtio_block *blk, struct virtio_block_request *r
 	bool big;
 	long ret;
 
-	if (!blk || !request || (count && !data))
+	if (!blk || !blk->vdev || !request || (count && !data))
 		return -VIRTIO_EINVAL;
 	if (count > VIRTIO_BLOCK_PIECES || (count > blk->seg_max && count > 1))
 		return -VIRTIO_EINVAL;
@@ -179,8 +181,12 @@ int virtio_block_flush(struct virtio_block *blk)
 /* Requests of type @type for one range after the other, of at most @max sectors each. */
 static int run_ranges(struct virtio_block *blk, uint32_t type, uint64_t sector, uint64_t sectors, uint32_t max, uint32_t flags)
 {
-	bool big = blk->vdev->big_endian;
 	int ret = max ? 0 : -VIRTIO_EOPNOTSUPP;
+	bool big;
+
+	if (!blk->vdev)
+		return -VIRTIO_EINVAL;
+	big = blk->vdev->big_endian;
 
 	/* 5.2.6.1: nothing beyond the disk's end. */
 	if (!ret && (sector > blk->capacity || sectors > blk->capacity - sector))
@@ -226,6 +232,8 @@ int virtio_block_get_id(struct virtio_block *blk, char id[VIRTIO_BLOCK_ID_LEN + 
 
 void virtio_block_remove(struct virtio_block *blk)
 {
+	if (!blk)
+		return;
 	virtio_device_reset(blk->vdev);
 	reap(blk);
 	virtio_device_remove(blk->vdev);

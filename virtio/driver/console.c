@@ -128,7 +128,7 @@ size_t virtio_console_port_read(struct virtio_console_port *port, void *data, si
 	size_t copied = 0;
 	bool posted = false;
 
-	if (!port || !port->in)
+	if (!port || !port->in || !data)
 		return 0;
 	virtio_harvest(port->in);
 	while (copied < len) {
@@ -157,13 +157,16 @@ size_t virtio_console_port_read(struct virtio_console_port *port, void *data, si
 
 size_t virtio_console_read(struct virtio_console *con, void *data, size_t len)
 {
-	return virtio_console_port_read(&con->port[0], data, len);
+	return con ? virtio_console_port_read(&con->port[0], data, len) : 0;
 }
 
 bool virtio_console_size(struct virtio_console *con, uint16_t *columns, uint16_t *rows)
 {
-	const struct virtio_console_port *port = &con->port[0];
+	const struct virtio_console_port *port;
 
+	if (!con || !con->vdev || !columns || !rows)
+		return false;
+	port = &con->port[0];
 	/* With several ports, a change is told by a message. */
 	if (port->columns && port->rows) {
 		*columns = port->columns;
@@ -190,5 +193,6 @@ int virtio_console_emergency(struct virtio_device *vdev, char c)
 
 void virtio_console_remove(struct virtio_console *con)
 {
-	virtio_device_remove(con->vdev);
+	if (con)
+		virtio_device_remove(con->vdev);
 }

@@ -148,6 +148,8 @@ bool virtio_net_link(struct virtio_net *net)
 {
 	uint16_t status;
 
+	if (!net || !net->vdev)
+		return false;
 	if (!virtio_device_has(net->vdev, VIRTIO_NET_F_STATUS) || virtio_config_get16(net->vdev, VIRTIO_NET_CFG_STATUS, &status))
 		return true;
 	return status & VIRTIO_NET_S_LINK_UP;
@@ -155,6 +157,8 @@ bool virtio_net_link(struct virtio_net *net)
 
 void virtio_net_remove(struct virtio_net *net)
 {
+	if (!net || !net->vdev)
+		return;
 	virtio_device_remove(net->vdev);
 	release(net, &net->rx_memory);
 	release(net, &net->tx_memory);
@@ -218,7 +222,7 @@ int virtio_net_send_offload(struct virtio_net *net, const void *frame, size_t le
 	bool plain = !offload || (!offload->flags && !cut);
 	int ret;
 
-	if (!net || !frame || !len || len > (cut ? VIRTIO_NET_MAX_FRAME : VIRTIO_NET_FRAME))
+	if (!net || !net->vdev || !frame || !len || len > (cut ? VIRTIO_NET_MAX_FRAME : VIRTIO_NET_FRAME))
 		return -VIRTIO_EINVAL;
 	ret = plain ? 0 : check_offload(net, offload, len);
 	return ret ? ret : send(net, frame, len, plain ? NULL : offload);

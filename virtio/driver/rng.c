@@ -45,5 +45,6 @@ int virtio_rng_read(struct virtio_rng *rng, void *data, size_t len)
 
 void virtio_rng_remove(struct virtio_rng *rng)
 {
-	virtio_device_remove(rng->vdev);
+	if (rng)
+		virtio_device_remove(rng->vdev);
 }
