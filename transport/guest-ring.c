@@ -22,7 +22,8 @@ int guest_ring_create(struct virtio_device *vdev, unsigned int index, uint32_t n
 		return -VIRTIO_ENOENT;
 	if (!vring_size_valid(num))
 		return -VIRTIO_EINVAL;
-	size = vring_bytes(num, VRING_LEGACY_ALIGN);
+	/* 2.7.2-2: of the size that the device says, in whole pages. */
+	size = (vring_bytes(num, VRING_LEGACY_ALIGN) + VRING_LEGACY_ALIGN - 1) & ~(size_t)(VRING_LEGACY_ALIGN - 1);
 	used = vring_used_offset(num, VRING_LEGACY_ALIGN);
 	base = platform->alloc ? platform->alloc(platform->opaque, size, VRING_LEGACY_ALIGN) : NULL;
 	if (!base)

@@ -12,7 +12,7 @@ void virtio_dev_break(struct virtio_dev *dev, const char *reason)
 	if (!dev || dev->broken)
 		return;
 	dev->broken = reason;
-	/* 2.1.2-2: NEEDS_RESET, and if the driver is ready it hears of it. */
+	/* 2.1.2-2, 2.1.2-3: NEEDS_RESET, and if the driver is ready it hears of it. */
 	dev->status |= VIRTIO_STATUS_NEEDS_RESET;
 	if (dev->transport && dev->transport->broken)
 		dev->transport->broken(dev);

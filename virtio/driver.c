@@ -90,6 +90,15 @@ void virtio_device_reset(struct virtio_device *vdev)
 			vdev->queues[i]->ops->cancel(vdev->queues[i]);
 }
 
+bool virtio_device_check(struct virtio_device *vdev)
+{
+	/* 2.1.1-4: nobody waits for what such a device has in its hands. */
+	if (!vdev || !vdev->bus || !(vdev->bus->get_status(vdev) & VIRTIO_STATUS_NEEDS_RESET))
+		return false;
+	virtio_device_reset(vdev);
+	return true;
+}
+
 int virtio_queue_reset(struct virtio_queue *vq)
 {
 	const struct virtio_bus *bus;
@@ -128,20 +137,44 @@ void virtio_device_remove(struct virtio_device *vdev)
 
 /* --- config fields ---------------------------------------------------------------------------------------------------- */
 
-static int get(struct virtio_device *vdev, size_t offset, void *buf, size_t len)
+/* Read [@offset, @offset + @len) once more. True: it was as in @buf, which is brought up to date; false also after an error, in *@ret. */
+static bool unchanged(struct virtio_device *vdev, size_t offset, uint8_t *buf, size_t len, int *ret)
 {
-	return vdev && vdev->bus && buf ? vdev->bus->get(vdev, offset, buf, len) : -VIRTIO_EINVAL;
+	bool same = true;
+
+	for (size_t done = 0; done < len && !*ret; done++) {
+		uint8_t byte;
+
+		*ret = vdev->bus->get(vdev, offset + done, &byte, 1);
+		same &= byte == buf[done];
+		buf[done] = byte;
+	}
+	return same;
+}
+
+int virtio_config_get_bytes(struct virtio_device *vdev, size_t offset, void *buf, size_t len)
+{
+	int ret;
+
+	if (!vdev || !vdev->bus || !buf)
+		return -VIRTIO_EINVAL;
+	ret = vdev->bus->get(vdev, offset, buf, len);
+	/* 2.5.4-1: a legacy device has no generation to look at, so until two reads agree. */
+	if (len > 1 && !virtio_device_has(vdev, VIRTIO_F_VERSION_1))
+		while (!ret && !unchanged(vdev, offset, buf, len, &ret))
+			;
+	return ret;
 }
 
 int virtio_config_get8(struct virtio_device *vdev, size_t offset, uint8_t *value)
 {
-	return get(vdev, offset, value, sizeof(*value));
+	return virtio_config_get_bytes(vdev, offset, value, sizeof(*value));
 }
 
 int virtio_config_get16(struct virtio_device *vdev, size_t offset, uint16_t *value)
 {
 	uint8_t raw[sizeof(*value)];
-	int ret = value ? get(vdev, offset, raw, sizeof(raw)) : -VIRTIO_EINVAL;
+	int ret = value ? virtio_config_get_bytes(vdev, offset, raw, sizeof(raw)) : -VIRTIO_EINVAL;
 
 	if (!ret)
 		*value = virtio_get16(vdev->big_endian, raw);
@@ -151,7 +184,7 @@ int virtio_config_get16(struct virtio_device *vdev, size_t offset, uint16_t *val
 int virtio_config_get32(struct virtio_device *vdev, size_t offset, uint32_t *value)
 {
 	uint8_t raw[sizeof(*value)];
-	int ret = value ? get(vdev, offset, raw, sizeof(raw)) : -VIRTIO_EINVAL;
+	int ret = value ? virtio_config_get_bytes(vdev, offset, raw, sizeof(raw)) : -VIRTIO_EINVAL;
 
 	if (!ret)
 		*value = virtio_get32(vdev->big_endian, raw);
@@ -161,7 +194,7 @@ int virtio_config_get32(struct virtio_device *vdev, size_t offset, uint32_t *val
 int virtio_config_get64(struct virtio_device *vdev, size_t offset, uint64_t *value)
 {
 	uint8_t raw[sizeof(*value)];
-	int ret = value ? get(vdev, offset, raw, sizeof(raw)) : -VIRTIO_EINVAL;
+	int ret = value ? virtio_config_get_bytes(vdev, offset, raw, sizeof(raw)) : -VIRTIO_EINVAL;
 
 	if (!ret)
 		*value = virtio_get64(vdev->big_endian, raw);
@@ -196,9 +229,14 @@ int virtio_wait_done(struct virtio_queue *vq, const unsigned long *used)
 	if (!vq || !used)
 		return -VIRTIO_EINVAL;
 	platform = vq->vdev->platform;
-	while (!virtio_is_done(used)) {
+	for (unsigned int round = 1; !virtio_is_done(used); round++) {
 		virtio_harvest(vq);
-		if (!virtio_is_done(used) && platform->wait)
+		if (virtio_is_done(used))
+			break;
+		/* Where looking at the status costs something, so does sleeping; but polling goes round fast. */
+		if ((platform->wait || round % 1024 == 0) && virtio_device_check(vq->vdev))
+			return -VIRTIO_ENODEV;
+		if (platform->wait)
 			platform->wait(platform->opaque);
 	}
 	return *used == VIRTIO_CANCELLED ? -VIRTIO_ENODEV : 0;

@@ -193,7 +193,7 @@ void vring_split_push(struct vring_device *vq, uint32_t id, uint32_t written)
 /* Does the driver want to hear that used.idx moved from @old to @now? */
 static bool wants_interrupt(struct vring_device *vq, uint16_t now, uint16_t old)
 {
-	/* 2.7.7.2-1, 2.7.7.2-2: with event indices the flag is ignored, else the event word. */
+	/* 2.7.7.2-1, 2.7.7.2-2, 2.7.7.2-3: with event indices the flag is ignored, else the event word. */
 	if (vq->event_idx)
 		return vring_need_event(ring_load16(ring_used_event(vq->avail, vq->num), vq->swap), now, old);
 	return !(ring_load16(&vq->avail->flags, vq->swap) & VRING_AVAIL_NO_INTERRUPT);

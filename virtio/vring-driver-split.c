@@ -119,7 +119,7 @@ static void split_sync(struct virtio_queue *vq)
 		return;
 	/* 2.7.13.4.1-1: full, pairs with the fence after the device asked for kicks, in arm(). */
 	word_fence();
-	/* 2.7.10.1-2, 2.7.10.1-3: with event indices the flag is ignored, else the event word. */
+	/* 2.7.10.1-2, 2.7.10.1-3, 2.7.10.1-4: with event indices the flag is ignored, else the event word. */
 	if (vr->event_idx)
 		kick = vring_need_event(ring_load16(ring_avail_event(vr->used, vr->num), vr->swap), now, old);
 	else

@@ -231,6 +231,12 @@ void virtio_device_fail(struct virtio_device *vdev);
 void virtio_device_reset(struct virtio_device *vdev);
 
 /*
+ * Has the device said that it needs a reset (virtio 1.2, 2.1)? Then it gets one, which cancels every buffer: true. For drivers that hear of
+ * a change of the configuration, and in loops that wait; virtio_wait_done() does it. Null: false.
+ */
+bool virtio_device_check(struct virtio_device *vdev);
+
+/*
  * Reset one queue (virtio 1.2, 2.6.1): cancels its buffers; afterwards it is empty and works. 0; -VIRTIO_EOPNOTSUPP: VIRTIO_F_RING_RESET
  * was not negotiated, or the bus or the queue cannot, and nothing has happened; -VIRTIO_EINVAL: null; another error of the bus: the queue is dead.
  */
@@ -244,7 +250,11 @@ static inline bool virtio_device_has(const struct virtio_device *vdev, uint64_t 
 	return (vdev->features & feature) == feature;
 }
 
-/* Config fields in our own byte order; -VIRTIO_ERANGE outside the config space, -VIRTIO_EINVAL: null. */
+/*
+ * Config fields in our own byte order, and bytes as they are; what was there at one time, also while the device changes it (virtio 1.2, 2.5).
+ * 0; -VIRTIO_ERANGE outside the config space; -VIRTIO_EINVAL: null; or the bus's error.
+ */
+int virtio_config_get_bytes(struct virtio_device *vdev, size_t offset, void *buf, size_t len);
 int virtio_config_get8(struct virtio_device *vdev, size_t offset, uint8_t *value);
 int virtio_config_get16(struct virtio_device *vdev, size_t offset, uint16_t *value);
 int virtio_config_get32(struct virtio_device *vdev, size_t offset, uint32_t *value);
@@ -254,7 +264,10 @@ int virtio_config_get64(struct virtio_device *vdev, size_t offset, uint64_t *val
 bool virtio_queue_interrupt(struct virtio_queue *vq);
 bool virtio_device_interrupt(struct virtio_device *vdev);
 
-/* Poll until *@used is done: harvests @vq, waits with the platform's wait(). 0; -VIRTIO_ENODEV: cancelled; -VIRTIO_EINVAL: null. */
+/*
+ * Poll until *@used is done: harvests @vq, waits with the platform's wait(). A device that needs a reset gets it. 0; -VIRTIO_ENODEV:
+ * cancelled; -VIRTIO_EINVAL: null.
+ */
 int virtio_wait_done(struct virtio_queue *vq, const unsigned long *used);
 
 VIRTIO_END_DECLS

@@ -93,8 +93,9 @@ long virtio_console_write(struct virtio_console *con, const void *data, size_t l
 		return ret;
 	virtio_sync(out);
 	/* Not virtio_wait_done(): the platform's wait() may want an interrupt, and we declined them. */
-	while (!virtio_is_done(&used))
-		virtio_harvest(out);
+	for (unsigned int round = 1; !virtio_is_done(&used); round++)
+		if (!virtio_harvest(out) && round % 1024 == 0)
+			virtio_device_check(con->vdev);
 	return used == VIRTIO_CANCELLED ? -VIRTIO_ENODEV : (long)used;
 }
 

@@ -103,7 +103,7 @@ static int set_up(struct virtio_net *net, struct virtio_device *vdev)
 	net->header = virtio_net_hdr_len(vdev->features, vdev->early);
 	virtio_copy(net->mac, fallback, sizeof(net->mac));
 	if (virtio_device_has(vdev, VIRTIO_NET_F_MAC))
-		ret = vdev->bus->get(vdev, VIRTIO_NET_CFG_MAC, net->mac, sizeof(net->mac));
+		ret = virtio_config_get_bytes(vdev, VIRTIO_NET_CFG_MAC, net->mac, sizeof(net->mac));
 	return ret;
 }
 
