@@ -8,6 +8,7 @@ status 1, and leaves nothing that looks like a guest.
 import fcntl
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -116,6 +117,20 @@ def full_disk(cache, tmp):
                 path=tools + ':')
 
 
+def rewritten_meanwhile(tmp):
+    """The build may exchange the script while it runs. The first tool that it calls, a dirname of our own, ruins its second half."""
+    scripts, tools = os.path.join(tmp, 'scripts'), os.path.join(tmp, 'other-tools')
+    shutil.copytree(os.path.join(os.path.dirname(KENNEL), 'fetch'), scripts)
+    os.mkdir(tools)
+    half = os.path.getsize(scripts + '/debian') // 2
+    write(tools + '/dirname', f'#!/bin/sh\ntruncate -s {half} {scripts}/debian\nyes "exit 7" | head -n 4000 >>{scripts}/debian\n'
+                              f'echo {scripts}\n')
+    os.chmod(tools + '/dirname', 0o755)
+    r = subprocess.run([scripts + '/debian', '--dry-run'], capture_output=True, text=True, timeout=60,
+                       env={**os.environ, 'XDG_CACHE_HOME': tmp, 'PATH': tools + ':' + os.environ['PATH']})
+    check('a script that is rewritten meanwhile', r.returncode == 0 and 'would download' in r.stdout, r)
+
+
 def bundles(cache, tmp):
     """What the files of a bundle become shows in what is wrong with them."""
     run = ['run', '--timeout', '20', '--net', 'none']
@@ -155,6 +170,7 @@ def main():
         no_archive(cache, tmp)
         places(cache, tmp)
         full_disk(cache, tmp)
+        rewritten_meanwhile(tmp)
         bundles(cache, tmp)
     return bool(failures)
 
