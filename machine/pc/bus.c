@@ -67,6 +67,13 @@ bool pc_clock_cold(struct pc *m, uint32_t msr, bool write, uint64_t *value)
 	return known;
 }
 
+void pc_paused_cold(struct pc *m)
+{
+	cpu_fpu_release(m->cpu);
+	kvmclock_paused(&m->clock);
+	cpu_fpu_acquire(m->cpu);
+}
+
 /* --- how a run ends -------------------------------------------------------------------------------------------------------- */
 
 /*

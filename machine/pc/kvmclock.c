@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine/pc/kvmclock.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define NSEC	UINT64_C(1000000000)
@@ -32,7 +33,7 @@ struct wall_clock {
 	uint32_t version, sec, nsec;
 };
 
-enum { FLAG_TSC_STABLE = 1 };
+enum { FLAG_TSC_STABLE = 1, FLAG_GUEST_STOPPED = 2 };
 
 _Static_assert(sizeof(struct system_time) == 32, "an interface");
 _Static_assert(sizeof(struct wall_clock) == 12, "an interface");
@@ -78,6 +79,15 @@ static bool write_system(struct kvmclock *clock, uint64_t value)
 	}
 	clock->system = value;
 	return true;
+}
+
+void kvmclock_paused(struct kvmclock *clock)
+{
+	uint64_t at = (clock->system & ~(uint64_t)ENABLE) + offsetof(struct system_time, flags);
+	const uint8_t flags = FLAG_TSC_STABLE | FLAG_GUEST_STOPPED;
+
+	if (clock->system & ENABLE)
+		store(clock, at, &flags, sizeof(flags));
 }
 
 /* The time of day at which system time was 0. */

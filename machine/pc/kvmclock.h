@@ -5,7 +5,8 @@
  *
  * A stock kernel that finds it takes the counter's rate from it, so that it calibrates nothing against the 8254, and trusts the
  * counter as its clock; it also drops the writes to port 0x80 with which it slows down port accesses. Everything is written once,
- * when the guest asks, and never again, as the counter runs at one rate.
+ * when the guest asks, and never again, as the counter runs at one rate; except for a flag that says that the host has let the guest
+ * stand still, so that its watchdogs do not take that for a fault of its own.
  *
  * The structures are in guest memory. Processor's thread. Cold: memory is found by calls.
  */
@@ -45,6 +46,9 @@ void kvmclock_init(struct kvmclock *clock, const struct virtio_mem *mem, uint32_
 
 /** kvmclock_reset - for a restart of the guest: its time begins anew, and its memory is not written any more */
 void kvmclock_reset(struct kvmclock *clock);
+
+/** kvmclock_paused - the guest was not run for seconds: its watchdogs, which look at the flag and take it away, start anew */
+void kvmclock_paused(struct kvmclock *clock);
 
 /** kvmclock_cpuid - leaves KVMCLOCK_LEAF_FIRST to _LAST: EAX, EBX, ECX, EDX. False: not one of ours. */
 bool kvmclock_cpuid(const struct kvmclock *clock, uint32_t leaf, uint32_t regs[4]);

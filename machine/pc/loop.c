@@ -26,6 +26,9 @@
 /* Clocks and timers of the board are below this port: a write there may have moved a deadline. */
 enum { TIMER_PORTS_END = 0x80 };
 
+/* A deadline is noticed this late only if the host ran nothing of ours meanwhile: the process was stopped (SIGSTOP), or starved. */
+#define PAUSE_NS UINT64_C(2000000000)
+
 static uint64_t now(void)
 {
 	struct timespec t;
@@ -104,11 +107,20 @@ static void arm(struct pc *m)
 	kick_timer_set(&m->timer, when);
 }
 
+static void poll_board(struct pc *m)
+{
+	uint64_t due = board_deadline(&m->board);
+
+	if (due != NEVER && unlikely(now() > due + PAUSE_NS))
+		pc_paused_cold(m);
+	board_poll(&m->board);
+}
+
 static void look_around(struct pc *m)
 {
 	if (m->armed != NEVER && m->armed <= now())
 		m->armed = NEVER;
-	board_poll(&m->board);
+	poll_board(m);
 	update_irq(m);
 	if (unlikely(atomic_load(&m->stop)) && !m->ended) {
 		m->ended = true;
@@ -133,7 +145,7 @@ static void sleep_until_interrupt(struct pc *m)
 	while (!atomic_load(&m->stop)) {
 		uint32_t seen = atomic_load(&m->bell);
 
-		board_poll(&m->board);
+		poll_board(m);
 		if (pic_pending(&m->board.pic))
 			break;
 		wait_for_bell(m, seen);

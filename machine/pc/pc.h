@@ -130,6 +130,8 @@ void pc_bus_destroy(struct pc *m);
 bool pc_clock_cpuid_cold(struct pc *m, uint32_t leaf, uint32_t regs[4]);
 /** pc_clock_cold - RDMSR or WRMSR of the hypervisor's clock; false: it does not have that register */
 bool pc_clock_cold(struct pc *m, uint32_t msr, bool write, uint64_t *value);
+/** pc_paused_cold - tell the guest that it was not run for seconds */
+void pc_paused_cold(struct pc *m);
 
 /* load.c */
 

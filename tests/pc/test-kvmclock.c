@@ -160,6 +160,28 @@ static void the_wall_clock(void **state)
 	assert_int_equal(wall[2], 5);
 }
 
+/* Linux looks at PVCLOCK_GUEST_STOPPED in its watchdogs, and takes it away (kvm_check_and_clear_guest_paused()). */
+static void a_pause_is_told(void **state)
+{
+	uint64_t then;
+
+	init(2400000);
+	kvmclock_paused(&clock_under_test);
+	assert_int_equal(memory[29], 0xaa);
+	assert_true(kvmclock_write(&clock_under_test, KVMCLOCK_MSR_SYSTEM, base | 1));
+	then = guest_ns(base);
+	assert_int_equal(memory[29], 1);
+	kvmclock_paused(&clock_under_test);
+	assert_int_equal(memory[29], 1 | 2);
+	assert_int_equal(dirty_at, base + 29);
+	assert_int_equal(dirty_len, 1);
+	memory[29] = 1;
+	assert_int_equal(guest_ns(base), then);
+	assert_true(kvmclock_write(&clock_under_test, KVMCLOCK_MSR_SYSTEM, base));
+	kvmclock_paused(&clock_under_test);
+	assert_int_equal(memory[29], 1);
+}
+
 static void a_bad_counter_is_not_offered(void **state)
 {
 	uint32_t regs[4];
@@ -179,6 +201,7 @@ int main(void)
 		cmocka_unit_test(it_keeps_time_at_any_rate),
 		cmocka_unit_test(registers),
 		cmocka_unit_test(the_wall_clock),
+		cmocka_unit_test(a_pause_is_told),
 		cmocka_unit_test(a_bad_counter_is_not_offered),
 	};
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The PC as a whole on a processor that runs nothing: what is on its bus, its loop, how it ends, how it starts again. */
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -290,6 +291,50 @@ static void a_timer_is_armed_for_running_guests(void **state)
 	assert_in_range(steps, 1, 3);
 }
 
+/* --- pauses --------------------------------------------------------------------------------------------------------------------- */
+
+/* The flags of the guest's clock, where the test has put it. */
+static const uint8_t *clock_flags(void)
+{
+	return &m->ram.base[0x1000 + 29];
+}
+
+/* The first time, as if the process had been stopped. */
+static void be_late_once(struct cpu *fake)
+{
+	if (!steps++) {
+		uint64_t late = clock_monotonic_ns() + 2100 * MS;
+
+		assert_int_equal(*clock_flags(), 1);
+		if (fake->irq_pending)
+			fake->ops->interrupt(fake->opaque);
+		while (clock_monotonic_ns() < late)
+			poll(NULL, 0, 100);
+	} else {
+		assert_int_equal(*clock_flags(), 1 | 2);
+		pc_bed_out(&bed, 0x604, 2, 5 << 10 | 1 << 13);
+	}
+}
+
+static void watchdogs_hear_of_a_pause(void **state)
+{
+	uint64_t clock = 0x1001;
+
+	m->clock.khz = 1000000;
+	assert_true(cpu->ops->msr(m, KVMCLOCK_MSR_SYSTEM, true, &clock));
+	pc_bed_open_lines(&bed);
+	program_timer(11932);
+	steps = 0;
+	cpu->step = halt_for_three_ticks;
+	cpu->eflags = FLAG_IF | 2;
+	assert_int_equal(run(), MACHINE_POWEROFF);
+	assert_int_equal(*clock_flags(), 1);
+	m->ended = false;
+	steps = 0;
+	cpu->step = be_late_once;
+	assert_int_equal(run(), MACHINE_POWEROFF);
+}
+
 /* --- how it ends ---------------------------------------------------------------------------------------------------------------- */
 
 static const char *printed;
@@ -445,8 +490,8 @@ int main(void)
 		T(registers_of_the_boot_protocol), T(what_the_command_line_lacks), T(devices_in_their_slots),
 		T(a_virtio_console_only_where_asked_for), T(tables_name_the_lines), T(cold_accesses_put_registers_aside),
 		T(absent_hardware_reads_as_ones), T(the_processor_hears_of_lines), T(another_thread_ends_the_sleep),
-		T(another_thread_interrupts), T(sleeping_ends_with_the_next_tick), T(a_timer_is_armed_for_running_guests), T(ways_to_end),
-		T(triple_faults), T(triple_fault_on_purpose), T(a_reset_after_a_panic_is_a_crash), T(stopped_from_outside),
+		T(another_thread_interrupts), T(sleeping_ends_with_the_next_tick), T(a_timer_is_armed_for_running_guests),
+		T(watchdogs_hear_of_a_pause), T(ways_to_end), T(triple_faults), T(triple_fault_on_purpose), T(a_reset_after_a_panic_is_a_crash), T(stopped_from_outside),
 		T(a_restart_begins_anew),
 	};
 
