@@ -197,6 +197,31 @@ static void wrong_used_len(void **state)
 	}
 }
 
+/* The same of several buffers shown at once, of which only the first is written late; in order, too. */
+static void wrong_used_len_in_a_batch(void **state)
+{
+	for (int mode = 0; mode < 4; mode++) {
+		uint64_t m;
+		struct pair *p = pair_with_memory(mode & 1, mode & 2 ? VIRTIO_F_IN_ORDER : 0, &m);
+		struct virtio_iov sg = { virtio_mem_at(&p->mem, m, 0), 100 };
+		struct vring_buffer buf[4];
+		unsigned long used[4];
+
+		for (unsigned int i = 0; i < 4; i++)
+			assert_true(virtio_add_inbuf(p->vq, &sg, 0, 1, &used[i]) >= 0);
+		virtio_sync(p->vq);
+		for (unsigned int i = 0; i < 4; i++)
+			assert_int_equal(pop(p, &buf[i]), 1);
+		for (unsigned int i = 0; i < 4; i++)
+			vring_device_push(&p->dev, buf[i].id, 10 + i);
+		vring_device_flush(&p->dev);
+		assert_int_equal(virtio_harvest(p->vq), 4);
+		for (unsigned int i = 0; i < 4; i++)
+			assert_int_equal(used[i], 10 + i);
+		pair_destroy(p);
+	}
+}
+
 static void index_not_wrapped(void **state)
 {
 	/* More than 65536 buffers, in sizes that divide that number and, packed, in one that does not. */
@@ -388,6 +413,7 @@ int main(void)
 		cmocka_unit_test(direction_flag_not_checked),
 		cmocka_unit_test(table_length_zero),
 		cmocka_unit_test(wrong_used_len),
+		cmocka_unit_test(wrong_used_len_in_a_batch),
 		cmocka_unit_test(index_not_wrapped),
 		cmocka_unit_test(second_read_of_guest_memory_after_the_check),
 		cmocka_unit_test(event_word_forgotten_in_the_rings_size),
