@@ -173,6 +173,15 @@ static void make_tables(struct vring_driver *vr)
 		vr->table_size = 0;
 }
 
+/* 2.7.1-1, 2.8.11-1: a part of the ring has an alignment where we see it, for our accesses, and where the device does. */
+static bool misaligned(const struct virtio_device *vdev, const void *part, unsigned int ours, unsigned int theirs)
+{
+	const struct virtio_mem *mem = vdev->platform->mem;
+	uint64_t address = mem ? virtio_mem_address(mem, part, 1) : VIRTIO_BAD_ADDRESS;
+
+	return (uintptr_t)part % ours || (address != VIRTIO_BAD_ADDRESS && address % theirs);
+}
+
 int vring_driver_create(struct virtio_device *vdev, unsigned int index, uint32_t num, void *desc, void *avail, void *used,
 			struct virtio_queue **vq)
 {
@@ -181,7 +190,7 @@ int vring_driver_create(struct virtio_device *vdev, unsigned int index, uint32_t
 
 	if (!vdev || !vdev->platform || !vq || !(packed ? vring_packed_size_valid(num) : vring_size_valid(num)) || !desc || !avail || !used)
 		return -VIRTIO_EINVAL;
-	if (((uintptr_t)desc & 7) || ((uintptr_t)avail & (packed ? 3 : 1)) || ((uintptr_t)used & 3))
+	if (misaligned(vdev, desc, 8, 16) || misaligned(vdev, avail, packed ? 4 : 2, packed ? 4 : 2) || misaligned(vdev, used, 4, 4))
 		return -VIRTIO_EINVAL;
 	vr = books_alloc(vdev->platform, bookkeeping_bytes(num));
 	if (!vr)

@@ -114,6 +114,9 @@ static void alignments(void **state)
 	assert_int_equal(vring_device_init(&p->dev, &p->mem, NUM, p->desc + 8, p->avail, p->used, PACKED, false), -VIRTIO_EINVAL);
 	assert_int_equal(vring_device_init(&p->dev, &p->mem, NUM, p->desc, p->avail + 2, p->used, PACKED, false), -VIRTIO_EINVAL);
 	assert_int_equal(vring_device_init(&p->dev, &p->mem, NUM, p->desc, p->avail, p->used + 2, PACKED, false), -VIRTIO_EINVAL);
+	for (unsigned int off = 1; off < 16; off++)
+		assert_int_equal(vring_driver_create(&p->vdev, 1, NUM, raw_at(p, p->desc) + off, raw_at(p, p->avail), raw_at(p, p->used), &vq),
+				 -VIRTIO_EINVAL);
 	assert_int_equal(vring_driver_create(&p->vdev, 1, NUM, raw_at(p, p->desc), raw_at(p, p->avail) + 2, raw_at(p, p->used), &vq),
 			 -VIRTIO_EINVAL);
 	pair_destroy(p);

@@ -42,8 +42,9 @@ static void alignments(void **state)
 	assert_int_equal(vring_device_init(&p->dev, &p->mem, NUM, p->desc, p->avail + 1, p->used, 0, false), -VIRTIO_EINVAL);
 	for (unsigned int off = 1; off < 4; off++)
 		assert_int_equal(vring_device_init(&p->dev, &p->mem, NUM, p->desc, p->avail, p->used + off, 0, false), -VIRTIO_EINVAL);
-	assert_int_equal(vring_driver_create(&p->vdev, 1, NUM, raw_at(p, p->desc) + 4, raw_at(p, p->avail), raw_at(p, p->used), &vq),
-			 -VIRTIO_EINVAL);
+	for (unsigned int off = 1; off < 16; off++)
+		assert_int_equal(vring_driver_create(&p->vdev, 1, NUM, raw_at(p, p->desc) + off, raw_at(p, p->avail), raw_at(p, p->used), &vq),
+				 -VIRTIO_EINVAL);
 	assert_int_equal(vring_driver_create(&p->vdev, 1, NUM, raw_at(p, p->desc), raw_at(p, p->avail) + 1, raw_at(p, p->used), &vq),
 			 -VIRTIO_EINVAL);
 	assert_int_equal(vring_driver_create(&p->vdev, 1, NUM, raw_at(p, p->desc), raw_at(p, p->avail), raw_at(p, p->used) + 2, &vq),
