@@ -2,8 +2,10 @@
 /*
  * main.c - kennel: a subcommand, then its own affairs.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/message.h"
 #include "kennel/bundle.h"
@@ -70,10 +72,26 @@ static int run_command(int argc, char **argv)
 	return status;
 }
 
+/*
+ * A standard descriptor that is closed becomes /dev/null: otherwise the next file to be opened, a disk perhaps, would take its place and be
+ * written to as the console.
+ */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= STDIN_FILENO && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const char *command = argc > 1 ? argv[1] : "";
 
+	fill_standard_descriptors();
 	if (!strcmp(command, "run"))
 		return run_command(argc - 1, argv + 1);
 	if (!strcmp(command, "fetch"))

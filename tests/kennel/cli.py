@@ -223,6 +223,19 @@ def commands():
     check('doctor', r.returncode == 0 and r.stdout.endswith('Guests can run here.\n') and 'FSGSBASE' in r.stdout, r)
 
 
+def closed_descriptors(tmp):
+    """Whoever starts us without standard input or output means that: the first image that is opened must not take their place."""
+    image = os.path.join(tmp, 'image')
+    command = [KENNEL, 'run', '-m', '64M', '--timeout', '20', '--net', 'none', '--disk', image, PUP, '--', 'run=poweroff']
+    for closed in ([0], [1], [2], [0, 1, 2]):
+        with open(image, 'wb') as file:
+            file.write(bytes(65536))
+        r = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60,
+                           preexec_fn=lambda: [os.close(fd) for fd in closed])
+        with open(image, 'rb') as file:
+            check(f'without descriptors {closed}', r.returncode == 0 and not any(file.read()), r)
+
+
 def terminal_untouched(tmp):
     """A refusal leaves the terminal as it was, and is readable on it."""
     master, slave = pty.openpty()
@@ -245,6 +258,7 @@ def main():
         shares(tmp)
         ports(tmp)
         terminal_untouched(tmp)
+        closed_descriptors(tmp)
     return bool(failures)
 
 
