@@ -87,6 +87,8 @@ const char *vhost_user_get_queue_num(struct vhost_user_backend *be, struct vhost
 const char *vhost_user_reset_device(struct vhost_user_backend *be, struct vhost_user_message *m)
 {
 	vhost_user_rings_stop(be);
+	for (unsigned int i = 0; i < be->dev->num_queues; i++)
+		vhost_user_inflight_ended(be, i);
 	virtio_dev_reset(be->dev);
 	be->status = 0;
 	return NULL;

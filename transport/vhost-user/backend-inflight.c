@@ -12,8 +12,8 @@
  * the used ring, between what was noted and what is shown now. All others are done again, which a disk does not mind.
  *
  * They are put back into the places of the available ring that they, as many, were taken from: the driver wrote these and never reads
- * them. The record can be written to by the front end, so nothing in it is more than a number to be checked. Rings that are packed or in
- * order have no record.
+ * them. The record can be written to by the front end, so nothing in it is more than a number to be checked. Rings in order have no
+ * record, and that of a packed one is backend-inflight-packed.c.
  */
 #include <transport/vhost-user/backend-internal.h>
 
@@ -28,19 +28,30 @@ struct vhost_user_record {
 	uint8_t taken[];		/* [queue_size] */
 };
 
+/* Room for a ring of either layout, which may be decided on later. The other one's record is the larger. */
 static size_t stride(const struct vhost_user_backend *be)
 {
-	return (sizeof(struct vhost_user_record) + be->inflight.queue_size + 63) & ~(size_t)63;
+	return (vhost_user_packed_record_bytes(be->inflight.queue_size) + 63) & ~(size_t)63;
 }
 
-/* The record of a ring; NULL: there is none. */
-static struct vhost_user_record *find(const struct vhost_user_backend *be, unsigned int index)
+static void *find_either(const struct vhost_user_backend *be, unsigned int index, bool packed)
 {
 	const struct vring_device *vq = &be->dev->queues[index];
 
-	if (!be->inflight.map || index >= be->inflight.queues || vq->num > be->inflight.queue_size || vq->packed || vq->in_order)
+	if (!be->inflight.map || index >= be->inflight.queues || vq->num > be->inflight.queue_size || vq->packed != packed || vq->in_order)
 		return NULL;
-	return (struct vhost_user_record *)(void *)(be->inflight.map + index * stride(be));
+	return be->inflight.map + index * stride(be);
+}
+
+/* The record of a split ring; of a packed one. NULL: there is none. */
+static struct vhost_user_record *find(const struct vhost_user_backend *be, unsigned int index)
+{
+	return find_either(be, index, false);
+}
+
+static struct vhost_user_packed_record *find_packed(const struct vhost_user_backend *be, unsigned int index)
+{
+	return find_either(be, index, true);
 }
 
 static uint16_t shown_idx(const struct vring_device *vq)
@@ -66,28 +77,44 @@ static void catch_up(struct vhost_user_record *record, const struct vring_device
 
 void vhost_user_inflight_taken(struct vhost_user_backend *be, unsigned int queue, uint32_t id)
 {
+	struct vhost_user_packed_record *packed = find_packed(be, queue);
 	struct vhost_user_record *record = find(be, queue);
 
-	if (record && id < be->dev->queues[queue].num)
+	if (packed)
+		vhost_user_packed_taken(packed, &be->dev->queues[queue], id);
+	else if (record && id < be->dev->queues[queue].num)
 		record->taken[id] = 1;
+}
+
+void vhost_user_inflight_given(struct vhost_user_backend *be, unsigned int queue, uint32_t id)
+{
+	struct vhost_user_packed_record *packed = find_packed(be, queue);
+
+	if (packed)
+		vhost_user_packed_given(packed, &be->dev->queues[queue], id);
 }
 
 void vhost_user_inflight_shown(struct vhost_user_backend *be, unsigned int queue)
 {
+	struct vhost_user_packed_record *packed = find_packed(be, queue);
 	struct vhost_user_record *record = find(be, queue);
 
-	if (record)
+	if (packed)
+		vhost_user_packed_shown(packed, &be->dev->queues[queue]);
+	else if (record)
 		catch_up(record, &be->dev->queues[queue]);
 }
 
-void vhost_user_inflight_resume(struct vhost_user_backend *be, unsigned int index)
+void vhost_user_inflight_ended(struct vhost_user_backend *be, unsigned int index)
 {
-	struct vring_device *vq = &be->dev->queues[index];
-	struct vhost_user_record *record = find(be, index);
+	if (be->inflight.map && index < be->inflight.queues && (be->features & VIRTIO_F_RING_PACKED))
+		vhost_user_packed_ended((void *)(be->inflight.map + index * stride(be)));
+}
+
+static void resume_split(struct vhost_user_record *record, struct vring_device *vq)
+{
 	uint16_t at;
 
-	if (!record)
-		return;
 	catch_up(record, vq);
 	at = record->used_idx;
 	for (uint16_t id = 0; id < vq->num; id++)
@@ -95,6 +122,19 @@ void vhost_user_inflight_resume(struct vhost_user_backend *be, unsigned int inde
 			vq->avail->ring[at++ & (vq->num - 1)] = virtio_swap16(vq->swap, id);
 	if (at != record->used_idx)
 		vring_device_set_base(vq, record->used_idx);
+}
+
+const char *vhost_user_inflight_resume(struct vhost_user_backend *be, unsigned int index)
+{
+	struct vring_device *vq = &be->dev->queues[index];
+	struct vhost_user_packed_record *packed = find_packed(be, index);
+	struct vhost_user_record *record = find(be, index);
+
+	if (packed)
+		return vhost_user_packed_resume(packed, vq);
+	if (record)
+		resume_split(record, vq);
+	return NULL;
 }
 
 /* --- the messages ----------------------------------------------------------------------------------------------------- */

@@ -44,17 +44,30 @@ const char *vhost_user_set_inflight_fd(struct vhost_user_backend *be, struct vho
 const char *vhost_user_set_log_base(struct vhost_user_backend *be, struct vhost_user_message *m);
 const char *vhost_user_set_log_fd(struct vhost_user_backend *be, struct vhost_user_message *m);
 
-/* For the device: a buffer was taken; what was given back so far has been shown. */
+/* For the device: a buffer was taken; is given back; what was given back so far has been shown. */
 void vhost_user_inflight_taken(struct vhost_user_backend *be, unsigned int queue, uint32_t id);
+void vhost_user_inflight_given(struct vhost_user_backend *be, unsigned int queue, uint32_t id);
 void vhost_user_inflight_shown(struct vhost_user_backend *be, unsigned int queue);
 
-/* The ring was just set up: have it begin with what another back end left under way. */
-void vhost_user_inflight_resume(struct vhost_user_backend *be, unsigned int index);
+/* The ring was just set up: have it begin with what another back end left under way. NULL, or why not. */
+const char *vhost_user_inflight_resume(struct vhost_user_backend *be, unsigned int index);
+
+/* The ring was laid down, and the front end learns where it stands or forgets it: the next time it begins where the front end says. */
+void vhost_user_inflight_ended(struct vhost_user_backend *be, unsigned int index);
 void vhost_user_inflight_forget(struct vhost_user_backend *be);
+
+/* backend-inflight-packed.c: the same for one packed ring and its record, zeros at first, of so many bytes. */
+struct vhost_user_packed_record;
+size_t vhost_user_packed_record_bytes(uint16_t queue_size);
+void vhost_user_packed_taken(struct vhost_user_packed_record *record, const struct vring_device *vq, uint32_t id);
+void vhost_user_packed_given(struct vhost_user_packed_record *record, const struct vring_device *vq, uint32_t id);
+void vhost_user_packed_shown(struct vhost_user_packed_record *record, const struct vring_device *vq);
+const char *vhost_user_packed_resume(struct vhost_user_packed_record *record, struct vring_device *vq);
+void vhost_user_packed_ended(struct vhost_user_packed_record *record);
 
 /* For the device: a buffer was taken, and is given back: mark what may have been written of it. */
 void vhost_user_log_taken(struct vhost_user_backend *be, unsigned int queue, uint32_t id);
-void vhost_user_log_given(struct virtio_dev *dev, unsigned int queue, uint32_t id);
+void vhost_user_log_given(struct vhost_user_backend *be, unsigned int queue, uint32_t id);
 
 /* The used ring was written to. */
 void vhost_user_log_ring(struct vhost_user_backend *be, unsigned int index);

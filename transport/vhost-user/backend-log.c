@@ -114,9 +114,8 @@ void vhost_user_log_taken(struct vhost_user_backend *be, unsigned int queue, uin
 	be->log.notes[queue][id % IDS] = popped;
 }
 
-void vhost_user_log_given(struct virtio_dev *dev, unsigned int queue, uint32_t id)
+void vhost_user_log_given(struct vhost_user_backend *be, unsigned int queue, uint32_t id)
 {
-	struct vhost_user_backend *be = dev->transport_data;
 	struct vhost_user_note *note;
 
 	if (!be->log.notes[queue])

@@ -55,6 +55,7 @@ static const char *set_up(struct vhost_user_backend *be, unsigned int index)
 	uint64_t desc = vhost_user_regions_gpa(&be->regions, ring->desc);
 	uint64_t avail = vhost_user_regions_gpa(&be->regions, ring->avail);
 	uint64_t used = vhost_user_regions_gpa(&be->regions, ring->used);
+	const char *wrong;
 
 	if (desc == VIRTIO_BAD_ADDRESS || avail == VIRTIO_BAD_ADDRESS || used == VIRTIO_BAD_ADDRESS)
 		return "a ring outside the memory that was given";
@@ -72,8 +73,10 @@ static const char *set_up(struct vhost_user_backend *be, unsigned int index)
 		vring_device_reset(vq);
 		return "a ring that is to go on where it cannot";
 	}
-	vhost_user_inflight_resume(be, index);
-	return NULL;
+	wrong = vhost_user_inflight_resume(be, index);
+	if (wrong)
+		vring_device_reset(vq);
+	return wrong;
 }
 
 static const char *take_up(struct vhost_user_backend *be, unsigned int index)
@@ -177,6 +180,7 @@ const char *vhost_user_get_vring_base(struct vhost_user_backend *be, struct vhos
 	if (!ring)
 		return NO_RING;
 	stop(be, m->payload.state.index);
+	vhost_user_inflight_ended(be, m->payload.state.index);
 	m->payload.state.num = ring->base;
 	return NULL;
 }

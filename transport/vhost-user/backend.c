@@ -179,6 +179,12 @@ static void on_taken(struct virtio_dev *dev, unsigned int queue, uint32_t id)
 	vhost_user_log_taken(of(dev), queue, id);
 }
 
+static void on_given(struct virtio_dev *dev, unsigned int queue, uint32_t id)
+{
+	vhost_user_inflight_given(of(dev), queue, id);
+	vhost_user_log_given(of(dev), queue, id);
+}
+
 static void on_shown(struct virtio_dev *dev, unsigned int queue)
 {
 	vhost_user_inflight_shown(of(dev), queue);
@@ -190,7 +196,7 @@ static const struct virtio_transport_ops transport_ops = {
 	.config_changed = on_config_changed,
 	.broken = on_broken,
 	.taken = on_taken,
-	.given = vhost_user_log_given,
+	.given = on_given,
 	.shown = on_shown,
 };
 
