@@ -6,7 +6,8 @@
  * Reading is tried at once with RWF_NOWAIT: that moves what is in the page cache and waits for nothing, so that a guest that
  * re-reads its disk pays one system call and no change of threads. What is not there goes to the engine.
  *
- * Freeing and zeroing ranges has threads of its own: io_uring cannot do it to block devices, and does it to files on threads, too.
+ * Freeing and zeroing ranges has threads of its own: io_uring cannot do it to block devices, and does it to files on threads, too. So
+ * has writing to files (disk_workers.c says why).
  */
 #include <errno.h>
 #include <limits.h>
@@ -20,6 +21,14 @@
 #define RETRIES		16	/* of one request, without progress */
 #define AT_ONCE_MAX	(1u << 20)	/* so much is copied in the time that it takes to wake another thread and be woken */
 
+/* Who carries out what, in the order in which they are drained: the end of a range or of a write may begin a flush. */
+enum role { RANGES, WRITES, REST, ROLES };
+
+struct engine {
+	const struct disk_engine_ops *ops;
+	void *self;		/* NULL: there is none */
+};
+
 struct disk {
 	struct block_backend be;
 	char *path;
@@ -27,8 +36,7 @@ struct disk {
 	bool device;			/* no file but a block device */
 	bool cached_reads;		/* the host knows RWF_NOWAIT for this file */
 	int said;			/* the last errno that was reported to the person */
-	const struct disk_engine_ops *engine_ops, *range_ops;
-	void *engine, *range_engine;	/* the second for ranges; NULL if read-only */
+	struct engine engine[ROLES];	/* no RANGES, no WRITES: read-only; no WRITES: the rest's engine writes too */
 	struct disk_request *pool;
 };
 
@@ -127,21 +135,25 @@ static bool is_range(enum block_op op)
 
 static void request_start(struct disk_request *request)
 {
-	struct disk *disk = request->disk;
+	const struct engine *engine = request->disk->engine;
+	enum block_op op = request->io->op;
+	enum role role = is_range(op) ? RANGES : op == BLOCK_WRITE && engine[WRITES].self ? WRITES : REST;
 
-	if (is_range(request->io->op))
-		disk->range_ops->start(disk->range_engine, request);
-	else
-		disk->engine_ops->start(disk->engine, request);
+	engine[role].ops->start(engine[role].self, request);
+}
+
+static void commit(struct disk *disk)
+{
+	const struct engine *rest = &disk->engine[REST];
+
+	if (rest->ops->commit)
+		rest->ops->commit(rest->self);
 }
 
 static void request_start_now(struct disk_request *request)
 {
-	struct disk *disk = request->disk;
-
 	request_start(request);
-	if (disk->engine_ops->commit)
-		disk->engine_ops->commit(disk->engine);
+	commit(request->disk);
 }
 
 void disk_finished(struct disk_request *request, ssize_t result)
@@ -257,20 +269,16 @@ static void disk_submit(struct block_backend *be, struct block_io *io)
 
 static void disk_commit(struct block_backend *be)
 {
-	struct disk *disk = to_disk(be);
-
-	if (disk->engine_ops->commit)
-		disk->engine_ops->commit(disk->engine);
+	commit(to_disk(be));
 }
 
 static void disk_drain(struct block_backend *be)
 {
-	struct disk *disk = to_disk(be);
+	const struct engine *engine = to_disk(be)->engine;
 
-	/* The end of a range may begin a flush. */
-	if (disk->range_engine)
-		disk->range_ops->drain(disk->range_engine);
-	disk->engine_ops->drain(disk->engine);
+	for (enum role role = RANGES; role < ROLES; role++)
+		if (engine[role].self)
+			engine[role].ops->drain(engine[role].self);
 }
 
 static void disk_free(struct disk *disk)
@@ -291,9 +299,9 @@ static void disk_close(struct block_backend *be)
 {
 	struct disk *disk = to_disk(be);
 
-	if (disk->range_engine)
-		disk->range_ops->close(disk->range_engine);
-	disk->engine_ops->close(disk->engine);
+	for (enum role role = RANGES; role < ROLES; role++)
+		if (disk->engine[role].self)
+			disk->engine[role].ops->close(disk->engine[role].self);
 	disk_free(disk);
 }
 
@@ -308,24 +316,31 @@ static const struct block_backend_ops disk_ops = {
 
 static int disk_start_engine(struct disk *disk, struct loop *loop, enum disk_engine_kind kind, struct error *err)
 {
+	struct engine *rest = &disk->engine[REST];
+
 	if (kind != DISK_WORKERS)
-		disk->engine = disk_uring_create(loop, &disk->engine_ops);
-	if (!disk->engine && kind == DISK_AUTO)
+		rest->self = disk_uring_create(loop, &rest->ops);
+	if (!rest->self && kind == DISK_AUTO)
 		message_verbose("%s: no io_uring here (%s); using threads", disk->path, strerrordesc_np(errno));
-	if (!disk->engine && kind != DISK_URING)
-		disk->engine = disk_workers_create(loop, &disk->engine_ops);
-	if (!disk->engine)
+	if (!rest->self && kind != DISK_URING)
+		rest->self = disk_workers_create(loop, &rest->ops);
+	if (!rest->self)
 		return error_errno(err, errno, "%s: cannot start asynchronous I/O", disk->path);
 	return 0;
 }
 
 /* What a host cannot do with ranges is not offered; a guest does without. */
-static void disk_start_ranges(struct disk *disk, struct loop *loop)
+static void disk_start_changes(struct disk *disk, struct loop *loop, enum disk_engine_kind kind)
 {
-	if (!disk->be.read_only)
-		disk->range_engine = disk_workers_create(loop, &disk->range_ops);
-	if (disk->range_engine)
+	struct engine *ranges = &disk->engine[RANGES], *writes = &disk->engine[WRITES];
+
+	if (disk->be.read_only)
+		return;
+	ranges->self = disk_workers_create(loop, &ranges->ops);
+	if (ranges->self)
 		disk_range_probe(&disk->be, disk->fd, disk->device);
+	if (!disk->device && kind != DISK_URING)
+		writes->self = disk_writer_create(loop, &writes->ops);
 }
 
 struct block_backend *disk_open(struct loop *loop, const char *path, bool read_only, enum disk_engine_kind kind, struct error *err)
@@ -345,6 +360,6 @@ struct block_backend *disk_open(struct loop *loop, const char *path, bool read_o
 		disk_free(disk);
 		return NULL;
 	}
-	disk_start_ranges(disk, loop);
+	disk_start_changes(disk, loop, kind);
 	return &disk->be;
 }

@@ -8,7 +8,10 @@
 #include "device/backend.h"
 #include "host/loop.h"
 
-/* How requests reach the host. DISK_AUTO: io_uring, or worker threads where a sandbox forbids it. */
+/*
+ * How requests reach the host. DISK_AUTO: io_uring, or worker threads where a sandbox forbids it; in both cases a thread of its own for
+ * writes to a file. DISK_URING: all but ranges through io_uring. DISK_WORKERS: as where io_uring is forbidden.
+ */
 enum disk_engine_kind { DISK_AUTO, DISK_URING, DISK_WORKERS };
 
 /*

@@ -57,5 +57,6 @@ unsigned int disk_pieces(const struct disk_request *request);
 /* Set @ops and return an engine, or NULL with errno set. */
 void *disk_uring_create(struct loop *loop, const struct disk_engine_ops **ops);
 void *disk_workers_create(struct loop *loop, const struct disk_engine_ops **ops);
+void *disk_writer_create(struct loop *loop, const struct disk_engine_ops **ops);	/* one thread, for writes to a file */
 
 #endif

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "host/clock.h"
 #include "host/thread.h"
 
 struct queue {
@@ -19,6 +20,7 @@ struct workers {
 	pthread_cond_t quiet;		/* for workers_drain(): nothing waits or runs */
 	struct queue waiting, finished;
 	unsigned int limit, threads, idle, queued, running;
+	uint64_t hold_ns, held_since;	/* held_since: when the first of those that have run and are not reported had; 0 = there is none */
 	bool ending;
 	pthread_t thread[];
 };
@@ -40,6 +42,21 @@ static struct worker_job *take(struct queue *queue)
 			queue->last = &queue->first;
 	}
 	return job;
+}
+
+/* A job has run. True if the loop must hear of it now, and not together with those that wait. */
+static bool must_report(struct workers *workers)
+{
+	if (workers->hold_ns && workers->queued) {
+		uint64_t now = clock_monotonic_ns();
+
+		if (!workers->held_since)
+			workers->held_since = now;
+		if (now - workers->held_since < workers->hold_ns)
+			return false;
+	}
+	workers->held_since = 0;
+	return true;
 }
 
 static void *worker(void *opaque)
@@ -67,7 +84,8 @@ static void *worker(void *opaque)
 		put(&workers->finished, job);
 		if (!workers->queued && !workers->running)
 			pthread_cond_broadcast(&workers->quiet);
-		loop_post(workers->loop, &workers->finish);
+		if (must_report(workers))
+			loop_post(workers->loop, &workers->finish);
 	}
 	pthread_mutex_unlock(&workers->lock);
 	return NULL;
@@ -106,6 +124,13 @@ struct workers *workers_create(struct loop *loop, unsigned int limit, struct err
 	pthread_cond_init(&workers->changed, NULL);
 	pthread_cond_init(&workers->quiet, NULL);
 	return workers;
+}
+
+void workers_hold(struct workers *workers, uint64_t ns)
+{
+	pthread_mutex_lock(&workers->lock);
+	workers->hold_ns = ns;
+	pthread_mutex_unlock(&workers->lock);
 }
 
 int workers_submit(struct workers *workers, struct worker_job *job)

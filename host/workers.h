@@ -4,6 +4,8 @@
  *
  * A job's work() runs on a worker without the I/O lock; then its done() runs on the loop's thread with it. Threads are started when
  * there is more work than idle threads, up to the limit given.
+ *
+ * Waking the loop for each job costs as much as a small job does. workers_hold() lets jobs that have run wait for those behind them.
  */
 #ifndef KENNEL_HOST_WORKERS_H
 #define KENNEL_HOST_WORKERS_H
@@ -21,6 +23,12 @@ struct worker_job {
 
 /* NULL and a sentence on failure. */
 struct workers *workers_create(struct loop *loop, unsigned int limit, struct error *err);
+
+/*
+ * While jobs wait for a worker, report those that have run together: the first of them at most @ns late, or when the job that is running
+ * then ends. 0, as it is at first: each at once.
+ */
+void workers_hold(struct workers *workers, uint64_t ns);
 
 /* Queue @job. Never waits. -EAGAIN if not even one thread could be started; then nothing of the job runs. */
 int workers_submit(struct workers *workers, struct worker_job *job);

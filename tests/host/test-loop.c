@@ -387,6 +387,69 @@ static void test_workers(void **state)
 	loop_destroy(threaded);
 }
 
+enum { HELD = 6 };
+
+struct held_job {
+	struct worker_job job;
+	bool waits;		/* its work ends when some job has been reported, or after ten seconds */
+};
+
+static atomic_int ran, reported, ran_at_first_report;
+
+static void run_held(struct worker_job *job)
+{
+	struct timespec nap = { 0, 2 * NSEC_PER_MSEC };
+
+	nanosleep(&nap, NULL);
+	for (int i = 0; ((struct held_job *)job)->waits && !reported && i < 5000; i++)
+		nanosleep(&nap, NULL);
+	ran++;
+}
+
+static void report_held(struct worker_job *job)
+{
+	if (!reported)
+		ran_at_first_report = ran;
+	reported++;
+}
+
+/*
+ * Jobs of 2 ms each and one thread for them, which holds reports back for @hold_ns. The first report must come when @expected have run;
+ * the next job waits for it.
+ */
+static void check_hold(uint64_t hold_ns, int expected)
+{
+	struct held_job jobs[HELD] = { 0 };
+	struct workers *workers;
+	struct error err;
+
+	threaded = new_loop();
+	ran = reported = 0;
+	workers = workers_create(threaded, 1, &err);
+	assert_non_null(workers);
+	workers_hold(workers, hold_ns);
+	assert_int_equal(loop_start(threaded, &err), 0);
+	io_lock();
+	for (int i = 0; i < HELD; i++) {
+		jobs[i].job = (struct worker_job){ .work = run_held, .done = report_held };
+		jobs[i].waits = i == expected;
+		assert_int_equal(workers_submit(workers, &jobs[i].job), 0);
+	}
+	io_unlock();
+	wait_until(reported == HELD);
+	loop_stop(threaded);
+	workers_destroy(workers);
+	loop_destroy(threaded);
+	assert_int_equal(ran_at_first_report, expected);
+}
+
+static void test_workers_hold(void **state)
+{
+	check_hold(0, 1);			/* at once */
+	check_hold(NSEC_PER_MSEC, 2);		/* when the time is over and the next one has run */
+	check_hold(100 * NSEC_PER_SEC, HELD);	/* when nothing waits any more, whatever the time */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -400,6 +463,7 @@ int main(void)
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_others_signals),
 		cmocka_unit_test(test_workers),
+		cmocka_unit_test(test_workers_hold),
 	};
 
 	return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
