@@ -358,6 +358,14 @@ def end_halt(guest):
     guest.boot('halt_of_guest').ended(0).said('^kennel: the guest halted$', 'errors')
 
 
+def end_with_parameters(guest):
+    """Parameters with which people look for trouble. All of them boot, and switch off."""
+    for word in ('nosmp', 'noapic', 'nolapic', 'pci=conf1', 'pci=nomsi', 'acpi=noirq', 'clocksource=pit', 'clocksource=acpi_pm', 'clocksource=jiffies',
+                 'no-kvmclock', 'nopv', 'notsc', 'nokaslr', 'maxcpus=1', 'idle=poll', 'nohz=off', 'threadirqs', 'irqpoll', 'mitigations=auto,nosmt',
+                 'debug_pagealloc=on', 'swiotlb=force', 'mem=128M', 'vmalloc=64M', 'preempt=full'):
+        guest.boot('leave', '--no-reboot', parameters=[word], timeout=60).ended(0).kept_quiet('^FAILED|Kernel panic|BUG:|WARNING:')
+
+
 def end_timeout(guest):
     outcome = guest.boot('hang', timeout=5).ended(124).said('did not end within 5 seconds', 'errors')
     if outcome.seconds > 20:
