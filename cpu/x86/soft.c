@@ -10,13 +10,13 @@
 #include "cpu/x86/mmu.h"
 #include "cpu/x86/slot.h"
 
-enum { INSNS = 2048, FIRST_THRESHOLD = 6, PATIENCE_STEP = 3, MOST_PATIENCE = 9, WORTH_IT = 96 };
+enum { SETS = 512, WAYS = 4, FIRST_THRESHOLD = 6, PATIENCE_STEP = 3, MOST_PATIENCE = 9, WORTH_IT = 96, HOLD = 16 };
 enum { SOFT_ENTRIES = 256, NO_TAG = 1 };
 
 /* A string instruction that is checked takes some 60 ns for each page more; a fault takes that many pages' worth. */
 enum { STRING_PAGES = 32, STRING_WORTH_IT = 128, STRING_SPAN = 8192 };
 
-/* An instruction that has met missing pages. */
+/* An instruction that has met missing pages. They are kept in sets of WAYS. */
 struct soft_insn {
 	uint32_t physical;
 	uint32_t faults;	/* since it was entered, or since it was last met */
@@ -24,11 +24,12 @@ struct soft_insn {
 	uint8_t checked;
 	uint8_t patience;	/* threshold is FIRST_THRESHOLD << this */
 	uint8_t met;
+	uint8_t hold;		/* newcomers that it stays in spite of, while checked */
 };
 
 int soft_create(struct cpu *cpu)
 {
-	cpu->soft_insns = mmap(NULL, INSNS * sizeof(struct soft_insn), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	cpu->soft_insns = mmap(NULL, SETS * WAYS * sizeof(struct soft_insn), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (cpu->soft_insns == MAP_FAILED)
 		cpu->soft_insns = NULL;
 	for (unsigned i = 0; i < SOFT_ENTRIES; i++)
@@ -39,7 +40,7 @@ int soft_create(struct cpu *cpu)
 void soft_destroy(struct cpu *cpu)
 {
 	if (cpu->soft_insns)
-		munmap(cpu->soft_insns, INSNS * sizeof(struct soft_insn));
+		munmap(cpu->soft_insns, SETS * WAYS * sizeof(struct soft_insn));
 }
 
 void soft_flush_entries(struct cpu *cpu)
@@ -50,31 +51,65 @@ void soft_flush_entries(struct cpu *cpu)
 	cpu->soft_count = 0;
 }
 
-static struct soft_insn *slot_of(struct cpu *cpu, uint32_t physical)
+static struct soft_insn *set_of(struct cpu *cpu, uint32_t physical)
 {
-	return &cpu->soft_insns[(physical ^ physical >> 11) % INSNS];
+	return &cpu->soft_insns[(physical ^ physical >> 11) % SETS * WAYS];
+}
+
+static struct soft_insn *find(struct cpu *cpu, uint32_t physical)
+{
+	struct soft_insn *set = set_of(cpu, physical);
+
+	for (unsigned i = 0; i < WAYS; i++)
+		if (set[i].physical == physical)
+			return &set[i];
+	return NULL;
+}
+
+/* Who is to go first: of those that are not checked, the one with the fewest faults; else the one that has saved none for longest. */
+static bool goes_before(const struct soft_insn *a, const struct soft_insn *b)
+{
+	if (a->checked != b->checked)
+		return !a->checked;
+	return a->checked ? a->hold < b->hold : a->faults < b->faults;
+}
+
+/*
+ * A place for a newcomer; or NULL. One that goes on saving faults keeps its place, one whose program has ended does not: what a program
+ * leaves behind would make another's loop over fresh pages take a signal for each of them.
+ */
+static struct soft_insn *make_room(struct cpu *cpu, uint32_t physical)
+{
+	struct soft_insn *set = set_of(cpu, physical), *last = set;
+
+	for (unsigned i = 1; i < WAYS; i++)
+		if (goes_before(&set[i], last))
+			last = &set[i];
+	if (last->checked && --last->hold)
+		return NULL;
+	if (last->checked)
+		block_drop_at(cpu, last->physical);
+	*last = (struct soft_insn){ .physical = physical };
+	return last;
 }
 
 bool soft_is_checked(struct cpu *cpu, uint32_t physical)
 {
-	struct soft_insn *insn = slot_of(cpu, physical);
+	const struct soft_insn *insn = find(cpu, physical);
 
-	return insn->physical == physical && insn->checked;
+	return insn && insn->checked;
 }
 
 bool soft_note_fault(struct cpu *cpu, uint32_t physical)
 {
-	struct soft_insn *insn = slot_of(cpu, physical);
+	struct soft_insn *insn = find(cpu, physical);
 
-	if (insn->physical != physical) {
-		if (insn->faults > 1 || insn->checked) {	/* make room for a newcomer only bit by bit */
-			insn->faults /= 2;
-			if (insn->checked)
-				return false;
-		}
-		*insn = (struct soft_insn){ .physical = physical };
-	}
+	if (!insn)
+		insn = make_room(cpu, physical);
+	if (!insn)
+		return false;
 	insn->faults++;
+	insn->hold = HOLD;
 	if (insn->checked || insn->faults < (uint32_t)FIRST_THRESHOLD << insn->patience)
 		return false;
 	insn->checked = 1;
@@ -93,9 +128,9 @@ static void uncheck(struct soft_insn *insn)
 
 bool soft_note_met(struct cpu *cpu, uint32_t physical)
 {
-	struct soft_insn *insn = slot_of(cpu, physical);
+	struct soft_insn *insn = find(cpu, physical);
 
-	if (insn->physical != physical || !insn->checked || ++insn->met < 2)
+	if (!insn || !insn->checked || ++insn->met < 2)
 		return false;
 	if (insn->faults >= WORTH_IT * 2) {
 		insn->met = 0;
@@ -260,9 +295,9 @@ static int string_pieces(struct cpu *cpu, const struct insn *insn, bool moves, s
 /* Is the string instruction at this guest-physical address, which has just run, still worth its check? */
 static bool worth_it(struct cpu *cpu, uint32_t physical, const struct string_run *run)
 {
-	struct soft_insn *insn = slot_of(cpu, physical);
+	struct soft_insn *insn = find(cpu, physical);
 
-	if (insn->physical != physical || !insn->checked)
+	if (!insn || !insn->checked)
 		return true;
 	insn->faults += run->faults;
 	insn->pages += run->pages;

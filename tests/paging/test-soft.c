@@ -180,12 +180,54 @@ static void patience_grows(void **state)
 	assert_in_range(faults, 40, 60);
 }
 
+/* Instructions that share a place in the table with as many as it has room for. */
+enum { NEIGHBOURS = 4, NEIGHBOUR_STEP = 512, NEWCOMER = 0x180000 };
+
+static uint32_t neighbour(unsigned i)
+{
+	return (CODE_FRAME << 12) + i * NEIGHBOUR_STEP;
+}
+
+static void check_neighbours(void)
+{
+	for (unsigned i = 0; i < NEIGHBOURS; i++)
+		while (!soft_is_checked(bed->cpu, neighbour(i)))
+			soft_note_fault(bed->cpu, neighbour(i));
+}
+
+static void what_programs_left_behind_makes_room(void **state)
+{
+	unsigned faults = 0;
+
+	(void)state;
+	check_neighbours();
+	while (!soft_is_checked(bed->cpu, NEWCOMER)) {
+		soft_note_fault(bed->cpu, NEWCOMER);
+		assert_in_range(++faults, 1, 100);
+	}
+	assert_true(faults > 10);
+}
+
+static void what_goes_on_saving_faults_stays(void **state)
+{
+	(void)state;
+	check_neighbours();
+	for (unsigned i = 0; i < 1000; i++) {
+		soft_note_fault(bed->cpu, NEWCOMER);
+		soft_note_fault(bed->cpu, neighbour(i % NEIGHBOURS));
+	}
+	assert_false(soft_is_checked(bed->cpu, NEWCOMER));
+	for (unsigned i = 0; i < NEIGHBOURS; i++)
+		assert_true(soft_is_checked(bed->cpu, neighbour(i)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		T(once_for_each_kind_of_access), T(not_where_a_window_shows_it), T(again_when_the_guest_took_it_away),
 		T(a_string_over_the_same_pages), T(a_string_over_new_pages), T(patience_grows),
+		T(what_programs_left_behind_makes_room), T(what_goes_on_saving_faults_stays),
 #undef T
 	};
 
