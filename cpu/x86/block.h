@@ -25,6 +25,9 @@ enum {
  */
 enum { BLOCK_DEPTHS = 8 };
 
+/* Each begins a cache line: docs/design-notes.md has what happened when they shared them. */
+enum { BLOCK_ALIGN = 64 };
+
 struct block {
 	uint32_t eip;			/* linear address of the first byte: guest code segments are flat */
 	uint32_t physical;		/* of the first byte */

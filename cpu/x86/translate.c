@@ -336,7 +336,7 @@ static void finish(struct translation *t, const struct point *points, unsigned c
 
 	emit_exits(t);
 	b->host_len = (uint16_t)(t->e.p - cache_write_at(cache, b->host));
-	cache->used += (b->host_len + 15u) & ~15u;
+	cache->used += (b->host_len + BLOCK_ALIGN - 1u) & ~(BLOCK_ALIGN - 1u);
 	b->guest_len = (uint16_t)(t->eip - b->eip);
 	keep_points(t, points, count);
 	if (t->cpu->inspect)
