@@ -263,8 +263,14 @@ static void *translate_and_spoil(void *opaque, uint64_t gpa, uint64_t len)
 	if (!victim)
 		return p;
 	spoiled = NULL;
-	for (unsigned int i = 0; i < NUM; i++)
+	for (unsigned int i = 0; i < NUM; i++) {
 		describe(victim, i, 0, UINT32_MAX, 0x7ff8);
+		/* The identifier, too. */
+		if (victim->dev.packed)
+			victim->dev.ring[i].id ^= 0xffff;
+		else
+			virtio_put16(false, (uint8_t *)victim->dev.avail + 4 + 2 * (size_t)i, 1);
+	}
 	spoiled = victim;
 	/* Not while the table is only being looked for: it is read after this. */
 	if (gpa != spoiled_table)
