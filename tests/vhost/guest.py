@@ -93,13 +93,13 @@ class Guest:
     def serve_disk(self):
         return self.serve('blk', '--disk', self.root)
 
-    def boot(self, what, *options, reconnect=''):
+    def boot(self, what, *options, reconnect='', ring=''):
         if os.path.exists(self.path('console')):
             os.unlink(self.path('console'))
         self.qemu = self.bench.start(
             f'console-{self.where}', 'qemu-system-x86_64', '-accel', 'tcg', '-m', str(MEMORY >> 20), '-nodefaults', '-display', 'none', '-no-reboot', '-serial', 'stdio',
             '-object', f'memory-backend-memfd,id=ram,size={MEMORY},share=on', '-machine', 'pc,memory-backend=ram',
-            '-chardev', f'socket,id=disk,path={self.path("blk")}{reconnect}', '-device', 'vhost-user-blk-pci,chardev=disk',
+            '-chardev', f'socket,id=disk,path={self.path("blk")}{reconnect}', '-device', f'vhost-user-blk-pci,chardev=disk{ring}',
             '-chardev', f'socket,id=net,path={self.path("net")}{reconnect}', '-netdev', 'vhost-user,id=net,chardev=net',
             # QEMU 7.2 crashes when a network card with MSI-X vectors starts on vhost-user without KVM.
             '-device', 'virtio-net-pci,netdev=net,mac=52:54:00:12:34:56,vectors=0',
@@ -231,10 +231,9 @@ def case_guest_disk_killed(bench):
     guest.check_nothing_lost()
 
 
-def case_guest_disk_overtaken(bench):
-    """The disk's process is killed while it holds one write and has done later requests: its successor does that one, and no other twice."""
+def overtaken(bench, ring=''):
     guest = Guest(bench, disk=bench.holding_disk)
-    guest.boot('two', reconnect=',reconnect=1')
+    guest.boot('two', reconnect=',reconnect=1', ring=ring)
     guest.said('^round 1$')
     guest.disk.send_signal(signal.SIGUSR1)
     wait_for('a write that is held', lambda: 'holding' in bench.log_of(guest.disk), 60)
@@ -244,6 +243,16 @@ def case_guest_disk_overtaken(bench):
     guest.disk = guest.serve_disk()
     guest.said(f'^round {held_at + 2}$')
     guest.check_nothing_lost()
+
+
+def case_guest_disk_overtaken(bench):
+    """The disk's process is killed while it holds one write and has done later requests: its successor does that one, and no other twice."""
+    overtaken(bench)
+
+
+def case_guest_packed_disk_overtaken(bench):
+    """The same with a packed ring, where what was done lies over what was not."""
+    overtaken(bench, ring=',packed=on')
 
 
 def move(here, there):
