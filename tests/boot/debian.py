@@ -29,6 +29,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', '..', 'bench'))
 
 from beside import beside_ram  # noqa: E402
+from fetched import fetched  # noqa: E402
 
 FETCH_SECONDS = 300     # for all archives together
 FORGET_SECONDS = 600    # an archive that could not be reached is left alone for so long
@@ -88,9 +89,8 @@ def fetch_once(kennel, flavour, to, note):
 
 def fill(kennel, flavour, folder, note):
     """busybox comes last: where it is, the folder is complete."""
-    cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
-    have = os.path.join(cache, 'kennel', 'debian' + flavour.removeprefix('686'))
-    if not os.path.exists(os.path.join(have, 'vmlinuz')):
+    have = fetched('debian' + flavour.removeprefix('686'))
+    if not have:
         have = os.path.join(folder, 'fetched')
         fetch_once(kennel, flavour, have, note)
     for name in 'vmlinuz', 'initrd.img':
