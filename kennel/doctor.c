@@ -11,13 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cpu/x86/cpu.h"
 #include "host/clock.h"
 #include "kennel/commands.h"
 
@@ -55,14 +55,14 @@ static void read_text(const char *path, char *text, size_t size)
 	text[strcspn(text, "\n")] = 0;
 }
 
-static void look_fsgsbase(struct finding *f)
+static void look_window(struct finding *f)
 {
-	enum { HWCAP2_HAS_FSGSBASE = 2 };
+	const char *sentence, *way = cpu_window_way(&sentence);
 
-	if (getauxval(AT_HWCAP2) & HWCAP2_HAS_FSGSBASE)
-		found(f, GOOD, "the processor has them and the kernel lets programs use them");
+	if (way)
+		found(f, GOOD, "%s: %s", way, sentence);
 	else
-		found(f, BAD, "not available to programs");
+		found(f, BAD, "%s", sentence);
 }
 
 static void look_mappings(struct finding *f)
@@ -199,7 +199,7 @@ static void look_tun(struct finding *f)
 }
 
 static const struct check checks[] = {
-	{"FSGSBASE instructions", look_fsgsbase,
+	{"way to guest memory", look_window,
 	 "needs an Intel Ivy Bridge, AMD Zen or later, and Linux 5.9 or later booted without nofsgsbase"},
 	{"executable memory", look_executable,
 	 "a security policy forbids it: allow memfd and execmem for kennel (SELinux), or leave the hardened profile"},

@@ -4,7 +4,6 @@
  */
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,20 +15,20 @@
 #include "cpu/x86/fault.h"
 #include "cpu/x86/hostid.h"
 #include "cpu/x86/jump.h"
+#include "cpu/x86/reach.h"
 #include "cpu/x86/segment.h"
 #include "cpu/x86/soft.h"
 #include "cpu/x86/system.h"
 #include "cpu/x86/void.h"
 #include "cpu/x86/window.h"
 
-enum { DEFAULT_SLOTS = 8, DEFAULT_CODE_CACHE = 48 << 20, HWCAP2_HAS_FSGSBASE = 2 };
+enum { DEFAULT_SLOTS = 8, DEFAULT_CODE_CACHE = 48 << 20 };
 
 static bool create_parts(struct cpu *cpu, const struct cpu_config *config, const char **error)
 {
-	if (!(getauxval(AT_HWCAP2) & HWCAP2_HAS_FSGSBASE)) {
-		*error = "this processor or kernel has no FSGSBASE instructions (Linux 5.9 or later on Ivy Bridge, Zen or later)";
+	cpu->reach = reach_choose(error);
+	if (!cpu->reach || cpu->reach->create(cpu, error))
 		return false;
-	}
 	cpu->kernel_table = jump_table_create();
 	cpu->miss_table = jump_table_create();
 	cpu->null_page = mmap(NULL, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -89,6 +88,16 @@ struct cpu *cpu_create(const struct cpu_config *config, const char **error)
 	return cpu;
 }
 
+const char *cpu_window_way(const char **sentence)
+{
+	const struct reach *reach = reach_choose(sentence);
+
+	if (!reach)
+		return NULL;
+	*sentence = reach->what;
+	return reach->name;
+}
+
 void cpu_destroy(struct cpu *cpu)
 {
 	fault_remove(cpu);
@@ -96,6 +105,8 @@ void cpu_destroy(struct cpu *cpu)
 	block_cache_destroy(cpu);
 	window_destroy(cpu);
 	soft_destroy(cpu);
+	if (cpu->reach)
+		cpu->reach->destroy(cpu);
 	jump_table_destroy(cpu->kernel_table);
 	jump_table_destroy(cpu->miss_table);
 	if (cpu->null_page)

@@ -127,6 +127,9 @@ struct cpu_config {
 struct cpu *cpu_create(const struct cpu_config *config, const char **error);
 void cpu_destroy(struct cpu *cpu);
 
+/** cpu_window_way - how translated code will reach guest memory on this host: a name and a sentence; NULL, with why not in *@sentence. */
+const char *cpu_window_way(const char **sentence);
+
 /** cpu_run - run guest code until the machine is needed. The exit is owned by the cpu. */
 const struct cpu_exit *cpu_run(struct cpu *cpu);
 
@@ -231,7 +234,7 @@ const struct cpu_ops *cpu_ops(struct cpu *cpu, void **opaque);
 /* Counters for --trace stats, tests and benchmarks. */
 struct cpu_stats {
 	uint64_t blocks, block_bytes, host_bytes, flushes, host_faults, guest_faults, maps, unmaps, slot_reuse,
-		 exits, misses, emulated, smc, kicks;
+		 exits, misses, emulated, smc, kicks, repairs;
 };
 const struct cpu_stats *cpu_stats(const struct cpu *cpu);
 

@@ -30,6 +30,7 @@
 #include "cpu/x86/address.h"
 #include "cpu/x86/block.h"
 #include "cpu/x86/jump.h"
+#include "cpu/x86/reach.h"
 #include "cpu/x86/soft.h"
 #include "cpu/x86/window.h"
 
@@ -212,6 +213,8 @@ static bool segv(struct cpu *cpu, struct block *block, greg_t *regs, const sigin
 		page_fault(cpu, block, regs, (uint32_t)(host - window));
 		return true;
 	}
+	if (cpu->reach->repair(cpu, host))
+		return true;
 	if (host - (uint64_t)(uintptr_t)cpu->null_page < PAGE_SIZE) {
 		raise_in_guest(cpu, block, regs, &protection, false);
 		return true;

@@ -12,8 +12,7 @@
 
 #define GIB4 (1ull << 32)
 
-/* Reserve a view: 4 GiB at a multiple of 4 GiB, with a guard on both sides. */
-static uint8_t *reserve_view(void)
+uint8_t *slot_reserve_view(void)
 {
 	uint8_t *p = mmap(NULL, 3 * GIB4, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	uint8_t *view;
@@ -24,6 +23,11 @@ static uint8_t *reserve_view(void)
 	munmap(p, (size_t)(view - WINDOW_GUARD - p));
 	munmap(view + GIB4 + WINDOW_GUARD, (size_t)(p + 3 * GIB4 - (view + GIB4 + WINDOW_GUARD)));
 	return view;
+}
+
+void slot_release_view(uint8_t *view)
+{
+	munmap(view - WINDOW_GUARD, GIB4 + 2 * WINDOW_GUARD);
 }
 
 int slots_create(struct cpu *cpu, unsigned count, const char **error)
@@ -38,11 +42,11 @@ int slots_create(struct cpu *cpu, unsigned count, const char **error)
 		struct slot *s = &cpu->slots[i];
 
 		s->pgd = SLOT_FREE;
-		s->view[VIEW_KERNEL] = reserve_view();
-		s->view[VIEW_USER] = reserve_view();
+		s->view[VIEW_KERNEL] = slot_reserve_view();
+		s->view[VIEW_USER] = slot_reserve_view();
 		s->table = jump_table_create();
 		if (!s->view[VIEW_KERNEL] || !s->view[VIEW_USER] || !s->table) {
-			*error = "cannot reserve address space for guest memory (is there a limit on virtual memory, ulimit -v?)";
+			*error = SLOT_NO_ROOM;
 			return -1;
 		}
 	}
@@ -62,7 +66,7 @@ void slots_destroy(struct cpu *cpu)
 		jump_table_destroy(s->table);
 		for (enum view v = VIEW_KERNEL; v < VIEWS; v++)
 			if (s->view[v])
-				munmap(s->view[v] - WINDOW_GUARD, GIB4 + 2 * WINDOW_GUARD);
+				slot_release_view(s->view[v]);
 	}
 	free(cpu->slots);
 }

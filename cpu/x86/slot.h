@@ -27,11 +27,23 @@ struct slot {
 
 #define SLOT_FREE 1u
 
+#define SLOT_NO_ROOM "cannot reserve address space for guest memory (is there a limit on virtual memory, ulimit -v?)"
+
 /*
  * Nobody maps anything this near a window. A page would do for accesses that wrap at 4 GiB, but BT with a register reaches
  * 256 MiB beyond its operand, and whether that sum is cut to 32 bits is not written down anywhere.
  */
 #define WINDOW_GUARD (1ull << 29)
+
+/** slot_reserve_view - 4 GiB of addresses at a multiple of 4 GiB, with a guard on both sides, nothing accessible; or NULL. */
+uint8_t *slot_reserve_view(void);
+void slot_release_view(uint8_t *view);
+
+/** slot_in_view - does a host address lie in a view or in its guards? */
+static inline bool slot_in_view(const uint8_t *view, uint64_t host)
+{
+	return host - ((uintptr_t)view - WINDOW_GUARD) < (1ull << 32) + 2 * WINDOW_GUARD;
+}
 
 int slots_create(struct cpu *cpu, unsigned count, const char **error);
 void slots_destroy(struct cpu *cpu);

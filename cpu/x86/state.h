@@ -73,6 +73,7 @@ struct block;
 struct slot;
 struct frame;
 struct jump_table;
+struct reach;
 
 enum { DESCRIPTORS = 16, HOST_PAGES = 64 };
 
@@ -179,7 +180,9 @@ struct cpu {
 	uint32_t kernel_base;
 	unsigned map_count, map_limit;
 	bool distrust;			/* some slot is distrusted */
-	uint8_t *gs;			/* what the host's gs base holds */
+	const struct reach *reach;	/* how translated code gets at the window: reach.h */
+	uint8_t *gs;			/* what the host's gs base holds: reach-gs.c */
+	uint8_t *poison;		/* what the kernel believes it holds: reach-poison.c */
 	struct {
 		uint32_t page[128];
 		unsigned count, kernel_done;

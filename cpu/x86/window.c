@@ -18,6 +18,7 @@
 #include "cpu/x86/fill.h"
 #include "cpu/x86/half.h"
 #include "cpu/x86/jump.h"
+#include "cpu/x86/reach.h"
 #include "cpu/x86/soft.h"
 
 int window_create(struct cpu *cpu, unsigned slots, const char **error)
@@ -109,19 +110,12 @@ void window_settle(struct cpu *cpu)
 	}
 }
 
-static void write_gs(struct cpu *cpu, uint8_t *base)
-{
-	if (cpu->gs != base)
-		__asm__ volatile("wrgsbase %0" : : "r"(base));
-	cpu->gs = base;
-}
-
 void window_enter(struct cpu *cpu)
 {
 	if (cpu->distrust)
 		slots_empty_distrusted(cpu);
 	cpu->window = cpu->slot->view[present_view(cpu)];
-	write_gs(cpu, cpu->window);
+	cpu->reach->enter(cpu);
 }
 
 /* --- what the machine asks for -------------------------------------------------------------------------------------------- */
