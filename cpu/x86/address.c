@@ -16,14 +16,38 @@
  */
 #include "cpu/x86/address.h"
 
+#include "cpu/x86/reach.h"
+
 bool address_is_flat(const struct cpu *cpu, unsigned s)
 {
 	return s != S_FS && s != S_GS && !cpu->segmented;
 }
 
+/*
+ * Without GS the host adds 64 bits: a zero-extended register, r13, and a displacement that is signed. If that is a small one, the sum
+ * lies in the window or in its guards; a guest address that wraps ends up in a guard, and its block is made again with exact
+ * addresses (fault.c). Displacements that are addresses themselves, a kernel's table(%edx), would always do so.
+ */
+bool address_is_direct(const struct insn *insn)
+{
+	enum { LOWEST = -(64 << 20), HIGHEST = 192 << 20 };
+
+	if (insn->index >= 0)
+		return false;
+	return insn->base < 0 ? insn->disp >= 0 : insn->disp >= LOWEST && insn->disp <= HIGHEST;
+}
+
 static bool is_simple(const struct cpu *cpu, const struct insn *insn)
 {
 	return insn->adsize == 4 && address_is_flat(cpu, insn->seg);
+}
+
+/* May the operand stay as it is? */
+static bool keeps_operand(const struct emit *e, const struct cpu *cpu, const struct insn *insn)
+{
+	if (!is_simple(cpu, insn))
+		return false;
+	return !e->by_register || (!e->exact && address_is_direct(insn));
 }
 
 /* r8d = base of segment s */
@@ -63,9 +87,32 @@ static void emit_guest_modrm(struct emit *e, const struct insn *insn, unsigned r
 		emit32(e, (uint32_t)disp);
 }
 
+/* The operand of a copied instruction that keeps it. @reg replaces ModRM.reg. */
+static void emit_kept_prefix(struct emit *e, const struct insn *insn, unsigned reg)
+{
+	if (insn->base >= 0 || !e->by_register)
+		emit_window(e, 0, reg, e->by_register ? (unsigned)insn->base : 0);
+	else
+		emit_rex(e, 0, reg, 0, H_R13);
+}
+
+static void emit_kept_operand(struct emit *e, const struct insn *insn, unsigned reg, int32_t adjust)
+{
+	if (!e->by_register)
+		emit_guest_modrm(e, insn, reg, adjust);
+	else if (insn->base >= 0)
+		emit_window_disp(e, reg, (unsigned)insn->base, insn->disp + adjust);
+	else
+		emit_modrm_disp(e, reg, H_R13, insn->disp + adjust);
+}
+
 /* dst = offset within the segment, not yet cut to 16 bits */
 static void emit_offset(struct emit *e, const struct insn *insn, unsigned dst)
 {
+	if (insn->base < 0 && insn->index < 0) {
+		emit_mov_imm(e, dst, (uint32_t)insn->disp);
+		return;
+	}
 	emit_rex(e, 0, dst, 0, 0);
 	emit8(e, 0x8d);
 	emit_guest_modrm(e, insn, dst, 0);
@@ -101,7 +148,7 @@ int address_swaps(const struct cpu *cpu, const struct insn *insn)
 {
 	unsigned both = INSN_BYTE | INSN_REG_ACCESS;
 
-	if (!insn->mem || is_simple(cpu, insn) || (insn->flags & both) != both || insn->flags & INSN_RM8 || insn->reg < 4)
+	if (!insn->mem || (is_simple(cpu, insn) && !cpu->reach->by_register) || (insn->flags & both) != both || insn->flags & INSN_RM8 || insn->reg < 4)
 		return -1;
 	return insn->reg - 4;
 }
@@ -144,7 +191,7 @@ static void emit_immediates(struct emit *e, const struct insn *insn, const uint8
 
 bool address_moves_edi(const struct cpu *cpu, const struct insn *insn)
 {
-	return insn->flags & INSN_IMPLICIT_DI && !is_simple(cpu, insn);
+	return insn->flags & INSN_IMPLICIT_DI && (cpu->reach->by_register || !is_simple(cpu, insn));
 }
 
 /*
@@ -161,9 +208,13 @@ static void emit_masked_store(struct emit *e, const struct cpu *cpu, const struc
 		emit_lea_index(e, H_R9, H_R8, H_R9, 0, 0);
 	}
 	emit_mov32(e, H_R10, R_EDI);
-	emit_mov32(e, R_EDI, H_R9);
+	if (e->by_register)
+		emit32(e, 0x293c8d4b);		/* lea rdi, [r9 + r13] */
+	else
+		emit_mov32(e, R_EDI, H_R9);
 	emit_prefixes(e, insn);
-	emit_window(e);
+	if (!e->by_register)
+		emit_window(e, 0, 0, 0);
 	emit_opcode(e, insn);
 	emit8(e, insn->modrm);
 	emit_mov32(e, R_EDI, H_R10);
@@ -180,18 +231,18 @@ void emit_copy(struct emit *e, const struct cpu *cpu, const struct insn *insn, c
 	if (!insn->mem) {
 		emit_prefixes(e, insn);
 		if (insn->flags & INSN_IMPLICIT_DI)
-			emit_window(e);
+			emit_window(e, 0, 0, 0);
 		emit_opcode(e, insn);
 		if (insn->flags & INSN_MODRM)
 			emit8(e, insn->modrm);
 		emit_immediates(e, insn, bytes);
 		return;
 	}
-	if (is_simple(cpu, insn)) {
+	if (swap < 0 && keeps_operand(e, cpu, insn)) {
 		emit_prefixes(e, insn);
-		emit_window(e);
+		emit_kept_prefix(e, insn, 0);
 		emit_opcode(e, insn);
-		emit_guest_modrm(e, insn, insn->reg, 0);
+		emit_kept_operand(e, insn, insn->reg, 0);
 		emit_immediates(e, insn, bytes);
 		return;
 	}
@@ -199,10 +250,9 @@ void emit_copy(struct emit *e, const struct cpu *cpu, const struct insn *insn, c
 	if (swap >= 0)
 		emit_swap(e, (unsigned)swap);
 	emit_prefixes(e, insn);
-	emit_window(e);
-	emit8(e, 0x41);
+	emit_window(e, 0, 0, H_R8);
 	emit_opcode(e, insn);
-	emit8(e, (uint8_t)((swap >= 0 ? (unsigned)swap : insn->reg) << 3));	/* [r8] */
+	emit_window_disp(e, swap >= 0 ? (unsigned)swap : insn->reg, H_R8, 0);
 	emit_immediates(e, insn, bytes);
 	if (swap >= 0)
 		emit_swap(e, (unsigned)swap);
@@ -220,22 +270,24 @@ void emit_on_host(struct emit *e, const struct insn *insn, const uint8_t *bytes,
 void emit_operand(struct emit *e, const struct cpu *cpu, const struct insn *insn, uint8_t prefix, unsigned opcode, unsigned reg,
 		  int32_t adjust)
 {
-	bool simple = is_simple(cpu, insn);
+	bool kept = keeps_operand(e, cpu, insn);
 
-	if (!simple) {
+	if (!kept) {
 		emit_address(e, cpu, insn, true);
 		if (adjust)
 			emit_lea(e, H_R8, H_R8, adjust);
 	}
 	if (prefix)
 		emit8(e, prefix);
-	emit_window(e);
-	emit_rex(e, 0, reg, 0, simple ? 0 : H_R8);
+	if (kept)
+		emit_kept_prefix(e, insn, reg);
+	else
+		emit_window(e, 0, reg, H_R8);
 	if (opcode >> 8)
 		emit8(e, (uint8_t)(opcode >> 8));
 	emit8(e, (uint8_t)opcode);
-	if (simple)
-		emit_guest_modrm(e, insn, reg, adjust);
+	if (kept)
+		emit_kept_operand(e, insn, reg, adjust);
 	else
-		emit8(e, (uint8_t)((reg & 7) << 3));
+		emit_window_disp(e, reg, H_R8, 0);
 }

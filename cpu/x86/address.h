@@ -27,6 +27,9 @@ void emit_on_host(struct emit *e, const struct insn *insn, const uint8_t *bytes,
 void emit_operand(struct emit *e, const struct cpu *cpu, const struct insn *insn, uint8_t prefix, unsigned opcode, unsigned reg,
 		  int32_t adjust);
 
+/** address_is_direct - in register mode: is the sum that the operand makes one that stays within the window and its guards? (If it leaves the window, the guard tells.) */
+bool address_is_direct(const struct insn *insn);
+
 /** address_swaps - does emit_copy() exchange the halves of this register around the access? Returns it (0-3), or -1. */
 int address_swaps(const struct cpu *cpu, const struct insn *insn);
 

@@ -16,6 +16,7 @@ enum {
 	BLOCK_SOFT = 8,		/* contains checked accesses */
 	BLOCK_RING0 = 16,	/* translated for ring 0 of a guest that has one (cpu_config.system) */
 	BLOCK_KEY = BLOCK_SEGMENTED | BLOCK_RING0,	/* what it depends on besides its bytes and its address */
+	BLOCK_EXACT = 32,	/* all guest addresses are computed modulo 2^32 (address.c) */
 	BLOCK_DEAD = 4,		/* dropped; its host code stays until the cache is emptied, because it may be running */
 };
 
@@ -68,6 +69,7 @@ struct frame {
 	int8_t writer_slot;		/* -1: none; -2: several */
 	uint8_t code;			/* it has blocks: nobody may have it writable */
 	uint8_t soft;			/* it has had instructions to check (soft.h) */
+	uint8_t exact;			/* an address in its code has wrapped: its blocks are BLOCK_EXACT */
 	uint8_t mixed;			/* dropped too often: its blocks are BLOCK_CHECKED, and it may be writable */
 };
 

@@ -20,6 +20,8 @@ enum { H_EAX, H_ECX, H_EDX, H_EBX, H_ESP, H_EBP, H_ESI, H_EDI, H_R8, H_R9, H_R10
 struct emit {
 	uint8_t *p;	/* next byte, in the writable mapping */
 	uint8_t *limit;	/* no instruction is begun past this */
+	bool by_register;/* guest memory is reached through r13 (reach.h), not through GS */
+	bool exact;	/* by register: each address is cut to 32 bits before r13 is added */
 };
 
 /* One store, wherever it goes. */
@@ -163,46 +165,95 @@ static inline void emit_lea_index(struct emit *e, unsigned dst, unsigned base, u
 	emit32(e, (uint32_t)disp);
 }
 
-/* The window: 65 = GS base added, 67 = the address before that is computed modulo 2^32. */
-static inline void emit_window(struct emit *e)
+/*
+ * Guest memory at [base + disp], where the sum is known not to leave the window and its guards (address.c). Two ways:
+ *
+ *	65 67 [rex] opcode [base + disp]	65: GS base added; 67: the address before that is computed modulo 2^32
+ *	rex opcode [base + r13 + disp]		the window is in r13; registers are zero-extended, @disp is signed
+ *
+ * emit_window() writes what stands in front of the opcode, emit_window_disp() what comes behind it.
+ */
+static inline void emit_window(struct emit *e, unsigned wide, unsigned reg, unsigned base)
 {
-	emit8(e, 0x65);
-	emit8(e, 0x67);
+	if (!e->by_register) {
+		emit8(e, 0x65);
+		emit8(e, 0x67);
+	}
+	emit_rex(e, wide, reg, e->by_register ? H_R13 : 0, base);
 }
 
-/* mov reg, gs:[base + disp]; @size 2 (zero-extended) or 4 */
+static inline void emit_window_disp(struct emit *e, unsigned reg, unsigned base, int32_t disp)
+{
+	unsigned mod = disp == 0 && (base & 7) != H_EBP ? 0 : disp >= -128 && disp < 128 ? 1 : 2;
+
+	if (!e->by_register) {
+		emit8(e, (uint8_t)(mod << 6 | (reg & 7) << 3 | (base & 7)));
+		if ((base & 7) == H_ESP)
+			emit8(e, 0x24);
+	} else {
+		emit8(e, (uint8_t)(mod << 6 | (reg & 7) << 3 | 4));
+		emit8(e, (uint8_t)((H_R13 & 7) << 3 | (base & 7)));
+	}
+	if (mod == 1)
+		emit8(e, (uint8_t)disp);
+	else if (mod == 2)
+		emit32(e, (uint32_t)disp);
+}
+
+/* Where addresses must be exact, one based on a guest register: r12d = base + disp. */
+static inline unsigned emit_exact(struct emit *e, unsigned base, int32_t *disp)
+{
+	if (!e->exact || !e->by_register || base >= H_R8)
+		return base;
+	emit_lea(e, H_R12, base, *disp);
+	*disp = 0;
+	return H_R12;
+}
+
+/* mov reg, window:[base + disp]; @size 2 (zero-extended) or 4 */
 static inline void emit_load(struct emit *e, unsigned size, unsigned reg, unsigned base, int32_t disp)
 {
-	emit_window(e);
-	emit_rex(e, 0, reg, 0, base);
+	base = emit_exact(e, base, &disp);
+	emit_window(e, 0, reg, base);
 	if (size == 2) {
 		emit8(e, 0x0f);
 		emit8(e, 0xb7);
 	} else {
 		emit8(e, 0x8b);
 	}
-	emit_modrm_disp(e, reg, base, disp);
+	emit_window_disp(e, reg, base, disp);
 }
 
-/* mov gs:[base + disp], reg; @size 2 or 4 */
+/* mov reg16, window:[base + disp]; the register's upper half stays */
+static inline void emit_load_half(struct emit *e, unsigned reg, unsigned base, int32_t disp)
+{
+	base = emit_exact(e, base, &disp);
+	emit8(e, 0x66);
+	emit_window(e, 0, reg, base);
+	emit8(e, 0x8b);
+	emit_window_disp(e, reg, base, disp);
+}
+
+/* mov window:[base + disp], reg; @size 2 or 4 */
 static inline void emit_store(struct emit *e, unsigned size, unsigned reg, unsigned base, int32_t disp)
 {
+	base = emit_exact(e, base, &disp);
 	if (size == 2)
 		emit8(e, 0x66);
-	emit_window(e);
-	emit_rex(e, 0, reg, 0, base);
+	emit_window(e, 0, reg, base);
 	emit8(e, 0x89);
-	emit_modrm_disp(e, reg, base, disp);
+	emit_window_disp(e, reg, base, disp);
 }
 
-/* mov gs:[base + disp], imm; @size 2 or 4 */
+/* mov window:[base + disp], imm; @size 2 or 4 */
 static inline void emit_store_imm(struct emit *e, unsigned size, uint32_t imm, unsigned base, int32_t disp)
 {
+	base = emit_exact(e, base, &disp);
 	if (size == 2)
 		emit8(e, 0x66);
-	emit_window(e);
+	emit_window(e, 0, 0, base);
 	emit8(e, 0xc7);
-	emit_modrm_disp(e, 0, base, disp);
+	emit_window_disp(e, 0, base, disp);
 	if (size == 2)
 		emit16(e, (uint16_t)imm);
 	else

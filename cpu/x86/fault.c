@@ -221,6 +221,12 @@ static bool segv(struct cpu *cpu, struct block *block, greg_t *regs, const sigin
 	}
 	if (!in_guard(cpu, host))
 		return false;
+	if (cpu->reach->by_register && !(block->flags & BLOCK_EXACT)) {
+		cpu->frames[(block->physical + point_at(cpu, block, (uint32_t)regs[REG_RIP]).guest) >> PAGE_SHIFT].exact = 1;
+		leave_at(cpu, block, regs, REASON_WRAP, true);
+		block_drop(cpu, block);
+		return true;
+	}
 	raise_in_guest(cpu, block, regs, &protection, true);
 	return true;
 }

@@ -28,6 +28,7 @@ glue_enter:
 	cmpl $0, CPU_KICK(%r15)
 	jne .Lkicked
 	mov CPU_TABLE(%r15), %r14
+	mov CPU_WINDOW(%r15), %r13
 	push CPU_FLAGS(%r15)
 	popfq
 	mov CPU_GPR+0(%r15), %eax

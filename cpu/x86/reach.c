@@ -7,7 +7,7 @@
 #include "cpu/x86/probe.h"
 
 /* The best first. */
-static const struct reach *const ways[] = { &reach_gs, &reach_poison };
+static const struct reach *const ways[] = { &reach_gs, &reach_poison, &reach_register };
 
 const struct reach *reach_choose(const char **error)
 {
@@ -19,7 +19,6 @@ const struct reach *reach_choose(const char **error)
 		if (!forced || !strcmp(ways[i]->name, wanted))
 			if (ways[i]->works(probe))
 				return ways[i];
-	*error = forced ? "KENNEL_HOST asks for a way to guest memory that this host does not have" :
-			  "this processor or kernel lets programs use neither the FSGSBASE instructions nor anything in their place";
+	*error = "KENNEL_HOST asks for a way to guest memory that this host does not have";
 	return NULL;
 }

@@ -8,10 +8,11 @@
  *	rflags		CF PF AF ZF SF OF DF are the guest's
  *	x87, MMX, SSE	the guest's
  *	r8..r11		scratch within one guest instruction (r8d: an address or a jump target)
- *	r12, r13	scratch
+ *	r12		scratch
+ *	r13		the window in force (reach.h: not all hosts have it in GS)
  *	r14		the jump table in force (jump.h)
  *	r15		struct cpu
- *	gs base		the window in force: guest linear address X is at gs:X
+ *	gs base		the window in force, where the host lets us: guest linear address X is at gs:X
  *	fs base		the host's own thread pointer; translated code has no instruction that uses it
  *
  * Offsets of the fields that translated code and glue.S touch are written out below and checked by the compiler.
@@ -58,6 +59,7 @@
 #define REASON_SOFT	5	/* a checked access missed: eip = where it stands, arg = address, soft_kind = size | write << 8 */
 #define REASON_COUNT	6
 #define REASON_KICK	8	/* entered with the kick flag up; nothing ran */
+#define REASON_WRAP	7	/* put there by a signal handler: eip = an instruction whose address wraps, in a block that is not exact */
 #define REASON_FAULT	9	/* put there by a signal handler, which filled cpu->exit */
 #define REASON_VOID	10	/* put there by a signal handler: eip = an instruction that writes where there is no memory */
 

@@ -41,7 +41,7 @@ static uint8_t *compare_descriptor(struct emit *e)
 
 	emit_mov64(e, H_ECX, H_R9);
 	emit32(e, 0x879c8b47), emit32(e, CPU_DESCRIPTOR_AT);	/* mov r11d, [r15 + r8*4 + descriptor_at] */
-	emit_window(e), emit8(e, 0x4d), emit16(e, 0x238b);	/* mov r12, gs:[r11d] */
+	emit_window(e, 1, H_R12, H_R11), emit8(e, 0x8b), emit_window_disp(e, H_R12, H_R11, 0);	/* mov r12, window:[r11d] */
 	emit32(e, 0xc79c8b4f), emit32(e, CPU_DESCRIPTOR_MINUS);	/* mov r11, [r15 + r8*8 + descriptor_minus] */
 	emit32(e, 0x1c0c8d4b);					/* lea rcx, [r12 + r11] */
 	same = emit_short(e, OP_JRCXZ);

@@ -160,8 +160,7 @@ static void pop_reg(struct translation *t)
 	unsigned reg = t->insn.op & 7, size = t->insn.opsize;
 
 	if (size == 2) {	/* the upper half stays */
-		emit8(&t->e, 0x66);
-		emit_load(&t->e, 4, reg == R_ESP ? H_R8 : reg, R_ESP, t->esp);
+		emit_load_half(&t->e, reg == R_ESP ? H_R8 : reg, R_ESP, t->esp);
 		t->esp += 2;
 		if (reg == R_ESP) {
 			translate_settle_esp(t);

@@ -20,6 +20,7 @@
 #include "cpu/x86/address.h"
 #include "cpu/x86/mmu.h"
 #include "cpu/x86/odd.h"
+#include "cpu/x86/reach.h"
 #include "cpu/x86/soft.h"
 #include "cpu/x86/system.h"
 
@@ -73,17 +74,18 @@ static void translate_moffs(struct translation *t)
 	emit_operand(&t->e, t->cpu, &as, t->insn.op & 1 && t->insn.opsize == 2 ? 0x66 : 0, opcode[t->insn.op & 3], R_EAX, 0);
 }
 
-/* movzx r8d, al; mov al, gs:[ebx + r8] */
+/* movzx r8d, al; lea r8d, [rbx + r8]; mov al, window:[r8] */
 static void translate_xlat(struct translation *t)
 {
-	static const uint8_t code[] = { 0x44, 0x0f, 0xb6, 0xc0, 0x65, 0x67, 0x42, 0x8a, 0x04, 0x03 };
+	struct emit *e = &t->e;
 
 	if (t->insn.adsize != 4 || !address_is_flat(t->cpu, t->insn.seg)) {
 		translate_emulate(t);
 		return;
 	}
-	for (unsigned i = 0; i < sizeof(code); i++)
-		emit8(&t->e, code[i]);
+	emit32(e, 0xc0b60f44);
+	emit_lea_index(e, H_R8, R_EBX, H_R8, 0, 0);
+	emit_window(e, 0, R_EAX, H_R8), emit8(e, 0x8a), emit_window_disp(e, R_EAX, H_R8, 0);
 }
 
 static void translate_incdec(struct translation *t)
@@ -382,6 +384,10 @@ struct block *translate(struct cpu *cpu, uint32_t physical, unsigned depth, unsi
 	t.esp = -4 * (int32_t)depth;
 	t.block->flags = block_key(cpu);
 	t.e.p = cache_write_at(cpu->cache, t.block->host);
+	t.e.by_register = cpu->reach->by_register;
+	t.e.exact = t.apart || cpu->frames[physical >> PAGE_SHIFT].exact;
+	if (t.e.exact)
+		t.block->flags |= BLOCK_EXACT;
 	checked = cpu->frames[physical >> PAGE_SHIFT].mixed;
 	while (!t.done) {
 		enum fetched fetched = FETCH_END;

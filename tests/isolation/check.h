@@ -22,6 +22,7 @@ enum rule {
 enum { WAITING = 32 };
 
 struct check {
+	bool by_register;	/* the window is in r13, not behind GS */
 	const uint8_t *code;
 	uint32_t len, at;	/* the instruction at hand */
 	ZydisDecodedInstruction in;
@@ -85,13 +86,6 @@ static inline int op_gpr(const ZydisDecodedOperand *op, unsigned *bits)
 	return gpr(is_reg(op) ? op->reg.value : ZYDIS_REGISTER_NONE, bits);
 }
 
-/* In the window: gs:[32-bit registers + displacement]. */
-static inline bool is_guest_mem(const struct check *c, const ZydisDecodedOperand *op)
-{
-	return is_mem(op) && op->mem.type != ZYDIS_MEMOP_TYPE_MIB && op->mem.type != ZYDIS_MEMOP_TYPE_VSIB &&
-	       op->mem.segment == ZYDIS_REGISTER_GS && c->in.address_width == 32;
-}
-
 /* [base + ...] with a 64-bit address and no segment. */
 static inline bool is_based(const struct check *c, const ZydisDecodedOperand *op, ZydisRegister base)
 {
@@ -108,6 +102,36 @@ static inline void set(struct check *c, int reg, enum kind kind, uint32_t tag)
 static inline enum kind kind_of(const struct check *c, int reg)
 {
 	return c->now.value[reg].kind;
+}
+
+/*
+ * Where r13 is the window: [register + r13 + displacement] or [r13 + displacement], nothing shifted. The register is below 4 GiB, so the sum
+ * stays between the guards if the displacement does; or it is nothing, and then the displacement may be anything that is not negative.
+ */
+enum { LOWEST_DISPLACEMENT = -(64 << 20), HIGHEST_DISPLACEMENT = 192 << 20 };
+
+static inline bool is_in_r13(const struct check *c, const ZydisDecodedOperand *op)
+{
+	const ZydisDecodedOperandMem *mem = &op->mem;
+	unsigned bits;
+	int base = gpr(mem->base, &bits);
+
+	if (c->in.address_width != 64 || mem->segment == ZYDIS_REGISTER_GS || mem->segment == ZYDIS_REGISTER_FS)
+		return false;
+	if (mem->base == ZYDIS_REGISTER_R13 && mem->index == ZYDIS_REGISTER_NONE)
+		return mem->disp.value >= 0;
+	if (mem->base == ZYDIS_REGISTER_RDI && mem->index == ZYDIS_REGISTER_NONE && !mem->disp.value && kind_of(c, RDI) == V_STRING)
+		return c->in.mnemonic == ZYDIS_MNEMONIC_MASKMOVQ || c->in.mnemonic == ZYDIS_MNEMONIC_MASKMOVDQU;
+	return mem->index == ZYDIS_REGISTER_R13 && mem->scale == 1 && base >= 0 && base < R13 && kind_is_guests(kind_of(c, base)) &&
+	       mem->disp.value >= LOWEST_DISPLACEMENT && mem->disp.value <= HIGHEST_DISPLACEMENT;
+}
+
+/* In the window: gs:[32-bit registers + displacement], or by way of r13. */
+static inline bool is_guest_mem(const struct check *c, const ZydisDecodedOperand *op)
+{
+	if (!is_mem(op) || op->mem.type == ZYDIS_MEMOP_TYPE_MIB || op->mem.type == ZYDIS_MEMOP_TYPE_VSIB)
+		return false;
+	return c->by_register ? is_in_r13(c, op) : op->mem.segment == ZYDIS_REGISTER_GS && c->in.address_width == 32;
 }
 
 /* moves.c. Each returns whether the instruction at hand may stand here, and leaves in c->now what is known behind it. */

@@ -30,7 +30,7 @@ static const struct {
 	[RULE_LISTED]	= { "listed", "not an instruction that the translator copies or makes: stack, calls, system, segment registers, "
 				      "I/O, base registers and protection keys are all out because they are not on the list" },
 	[RULE_RIP]	= { "rip", "a RIP-relative operand names the code cache's neighbourhood, not the guest's memory" },
-	[RULE_MEMORY]	= { "memory", "a memory operand is gs with a 32-bit address, a listed form on r15 or r14, or a string operand" },
+	[RULE_MEMORY]	= { "memory", "a memory operand is gs with a 32-bit address or r13 with one register, a listed form on r15 or r14, or a string operand" },
 	[RULE_EXTENT]	= { "extent", "an access that begins below 4 GiB must end inside the guard behind the window" },
 	[RULE_WINDOWED]	= { "windowed", "the operand must be computed modulo 2^32 from the window: both prefixes, nothing else" },
 	[RULE_FIELD]	= { "field", "translated code touches only the fields of struct cpu that are listed for it, with the listed index" },
@@ -38,8 +38,8 @@ static const struct {
 				     "because a kick may change r14 in between, and then the pair must not match" },
 	[RULE_VALUE]	= { "value", "C trusts this place: a value of another kind, or one of the host's, must not get there" },
 	[RULE_WIDE]	= { "wide", "guest registers stay below 4 GiB: 64 bits are written only for string operands and to give RCX back" },
-	[RULE_RESERVED]	= { "reserved", "r14 and r15 are what every other rule stands on" },
-	[RULE_SCRATCH]	= { "scratch", "r8-r13 appear in moves, LEA and guest addresses only, so their contents are known" },
+	[RULE_RESERVED]	= { "reserved", "r13, r14 and r15 are what every other rule stands on" },
+	[RULE_SCRATCH]	= { "scratch", "r8-r12 appear in moves, LEA and guest addresses only, so their contents are known" },
 	[RULE_STRING]	= { "string", "string operands are host addresses: made for one instruction, and cut to 32 bits behind it" },
 	[RULE_TARGET]	= { "target", "a direct jump goes forward to an instruction of this block, or to its first" },
 	[RULE_INDIRECT]	= { "indirect", "the only indirect jumps lead to a listed exit, or to a jump table's entry that was compared" },
@@ -165,6 +165,8 @@ static bool check_prefixes(struct check *c)
 		return !c->in.raw.prefix_count || refuse(c, RULE_PREFIX);
 	if (among(loop_list, COUNT(loop_list), c->in.mnemonic))
 		return window || !address || rex || c->in.raw.prefix_count != 1 ? refuse(c, RULE_PREFIX) : true;
+	if (c->by_register)
+		return !(window || address) || refuse(c, RULE_PREFIX);
 	if (window != address)
 		return refuse(c, is_mem(&c->op[0]) || is_mem(&c->op[1]) ? RULE_WINDOWED : RULE_PREFIX);
 	return window == guest || refuse(c, RULE_PREFIX);
@@ -229,7 +231,7 @@ static bool jmp(struct check *c)
 /* The entry that was compared is the right one. */
 static void hit(struct state *s, uint32_t tag)
 {
-	for (unsigned i = R8; i < R14; i++)
+	for (unsigned i = R8; i < R13; i++)
 		if (s->value[i].kind == V_PAIRED && s->value[i].tag == tag)
 			s->value[i].kind = V_HIT;
 }
@@ -299,7 +301,7 @@ static bool check_registers(struct check *c)
 			continue;
 		switch (ZydisRegisterGetClass(value)) {
 		case ZYDIS_REGCLASS_GPR8: case ZYDIS_REGCLASS_GPR16: case ZYDIS_REGCLASS_GPR32: case ZYDIS_REGCLASS_GPR64:
-			if (op_gpr(&c->op[i], &bits) >= R14)
+			if (op_gpr(&c->op[i], &bits) >= R13)
 				return refuse(c, RULE_RESERVED);
 			if (op_gpr(&c->op[i], &bits) >= R8)
 				return refuse(c, RULE_SCRATCH);
@@ -510,8 +512,9 @@ static bool arrive(struct check *c)
 	return c->now.reached || refuse(c, RULE_DEAD);
 }
 
-static void begin(struct check *c, const uint8_t *code, uint32_t len)
+static void begin(struct check *c, bool by_register, const uint8_t *code, uint32_t len)
 {
+	c->by_register = by_register;
 	c->code = code;
 	c->len = len;
 	c->broken = RULES;
@@ -572,11 +575,11 @@ static void explain(const struct check *c, uint32_t address, char *why, size_t w
 	snprintf(why, why_len, "%s at %#x: %s: %s", rules[c->broken].name, c->at, text, rules[c->broken].reason);
 }
 
-bool isolation_check(const uint8_t *code, uint32_t len, uint32_t address, char *why, size_t why_len)
+bool isolation_check(bool by_register, const uint8_t *code, uint32_t len, uint32_t address, char *why, size_t why_len)
 {
 	struct check c = { 0 };
 
-	begin(&c, code, len);
+	begin(&c, by_register, code, len);
 	if (check_block(&c))
 		return true;
 	explain(&c, address, why, why_len);

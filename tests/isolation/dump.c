@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dump.c - isolation-dump FILE...: check every block of a dump of translated code.
+ * dump.c - isolation-dump [--register] FILE...: check every block of a dump of translated code (--register: of a host without GS).
  *
  * A dump is what a run with its code written out leaves behind: records of four little-endian 32-bit words - host address, length,
  * guest EIP, generation of the code cache - and then the block's bytes as they were before anything was chained. A record
@@ -26,6 +26,8 @@ struct tally {
 	uint32_t first_generation, generation;
 };
 
+static bool by_register;
+
 static uint32_t little(const uint8_t *p)
 {
 	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
@@ -50,7 +52,7 @@ static void judge(const char *name, const struct record *r, const uint8_t *code,
 		tally->first_generation = r->generation;
 	tally->bytes += r->len;
 	tally->generation = r->generation;
-	if (isolation_check(code, r->len, r->address, why, sizeof(why)))
+	if (isolation_check(by_register, code, r->len, r->address, why, sizeof(why)))
 		return;
 	if (tally->refused++ < EXPLAINED)
 		fprintf(stderr, "%s: block of %08x at %08x: %s\n", name, r->eip, r->address, why);
@@ -104,8 +106,13 @@ int main(int argc, char **argv)
 {
 	int worst = 0;
 
+	if (argc > 1 && !strcmp(argv[1], "--register")) {
+		by_register = true;
+		argc--;
+		argv++;
+	}
 	if (argc < 2) {
-		fprintf(stderr, "usage: isolation-dump FILE...  (- is standard input)\n");
+		fprintf(stderr, "usage: isolation-dump [--register] FILE...  (- is standard input)\n");
 		return 2;
 	}
 	for (int i = 1; i < argc; i++) {

@@ -74,6 +74,14 @@ GENERAL_REGISTERS_ONLY static int interrupt(void *opaque)
 static const struct cpu_ops ops = { .descriptor = descriptor, .interruptible = interruptible, .cpuid = cpuid, .broken = broken,
 				    .io = io, .msr = msr, .interrupt = interrupt };
 
+/* Way to memory is the same for all processors of a process. */
+static bool by_register(void)
+{
+	const char *sentence, *way = cpu_window_way(&sentence);
+
+	return way && !strcmp(way, "register");
+}
+
 static void report(const struct guest *g, const char *why, uint32_t eip)
 {
 	const uint8_t *source = g->code + (eip & (GUEST_CODE_SIZE - 1));
@@ -92,7 +100,7 @@ static void judge(struct guest *g, const uint8_t *code, uint32_t len, uint32_t a
 	char why[512];
 
 	g->blocks++;
-	if (isolation_check(code, len, address, why, sizeof(why)))
+	if (isolation_check(by_register(), code, len, address, why, sizeof(why)))
 		return;
 	g->refused++;
 	report(g, why, eip);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "cpu/x86/slot.h"
 
 /*
  * What translated code may touch in struct cpu: @count elements of @size bytes from @at, or, with an index register, one place
@@ -40,8 +41,10 @@ static const struct field {
 
 /* A jump table: an entry for each EIP modulo 64 KiB and each depth, those of one depth STEP entries behind those of the one before. */
 enum { TABLE_DEPTHS = 8, TABLE_STEP = 509, TABLE_ENTRIES = 65536 + (TABLE_DEPTHS - 1) * TABLE_STEP };
-enum { LARGEST_ACCESS = 512, TAG_ENTRY = 1 << 30, TAG_DEPTH = 26 /* shift: above any version */ };
+enum { LARGEST_ACCESS = 512, BIT_OFFSET = 1 << 28 /* how far BT reaches */, TAG_ENTRY = 1 << 30, TAG_DEPTH = 26 /* shift: above any version */ };
 
+_Static_assert((int64_t)WINDOW_GUARD >= BIT_OFFSET - (int64_t)LOWEST_DISPLACEMENT &&
+	       (int64_t)WINDOW_GUARD >= BIT_OFFSET + (int64_t)HIGHEST_DISPLACEMENT + LARGEST_ACCESS, "an operand may pass a guard");
 _Static_assert((int)JUMP_FIRST == (int)TABLE_ENTRIES, "an index may lead behind the table");
 
 /* Memory operands of anything but LEA, string instructions and our own forms on r14 and r15. */
@@ -86,7 +89,7 @@ bool write_registers(struct check *c)
 
 		if (reg < 0 || !(c->op[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
 			continue;
-		if (reg >= R14)
+		if (reg >= R13)
 			return refuse(c, RULE_RESERVED);
 		if (bits == 64)
 			return refuse(c, RULE_WIDE);
@@ -157,7 +160,7 @@ static bool pair_entries(struct check *c, uint32_t tag)
 {
 	bool found = false;
 
-	for (unsigned i = R8; i < R14; i++) {
+	for (unsigned i = R8; i < R13; i++) {
 		struct value *v = &c->now.value[i];
 
 		if (v->kind != V_ENTRY || v->tag != tag)
@@ -201,7 +204,7 @@ static bool load_entry(struct check *c, int reg)
 /* 64-bit moves: RCX to scratch and back. */
 static bool move_wide(struct check *c, int to, int from)
 {
-	if (to >= R14)
+	if (to >= R13)
 		return refuse(c, RULE_RESERVED);
 	if (from < 0 || !kind_is_guests(kind_of(c, from)) || (to < GUEST_REGISTERS && to != RCX))
 		return refuse(c, RULE_WIDE);
@@ -216,7 +219,7 @@ static bool move_registers(struct check *c, int to, int from, unsigned bits)
 
 	if (bits == 64)
 		return move_wide(c, to, from);
-	if (from >= R14 || (!visible(c, from, bits) && !cut))
+	if (from >= R13 || (!visible(c, from, bits) && !cut))
 		return refuse(c, RULE_VALUE);
 	if (bits == 32)
 		set(c, to, cut ? V_GUEST : kind, cut ? 0 : c->now.value[from].tag);
@@ -234,7 +237,7 @@ bool check_mov(struct check *c)
 		return store_field(c);
 	if (is_based(c, &c->op[0], ZYDIS_REGISTER_R14))
 		return refuse(c, RULE_TABLE);
-	if (to >= R14)
+	if (to >= R13)
 		return refuse(c, RULE_RESERVED);
 	if (is_based(c, &c->op[1], ZYDIS_REGISTER_R15))
 		return load_field(c, to, bits);
@@ -243,7 +246,7 @@ bool check_mov(struct check *c)
 	if (!check_guest_memory(c))
 		return false;
 	if (to < 0)	/* to guest memory */
-		return from < 0 || (from < R14 && from_bits < 64 && visible(c, from, from_bits)) || refuse(c, RULE_VALUE);
+		return from < 0 || (from < R13 && from_bits < 64 && visible(c, from, from_bits)) || refuse(c, RULE_VALUE);
 	if (from >= 0 && bits >= 16)
 		return move_registers(c, to, from, bits);
 	if (bits == 64 && to >= R8 && is_mem(&c->op[1])) {	/* a descriptor, to be compared */
@@ -270,7 +273,7 @@ bool check_movzx(struct check *c)
 	unsigned bits, from_bits;
 	int to = op_gpr(&c->op[0], &bits), from = op_gpr(&c->op[1], &from_bits);
 
-	if (to >= R14)
+	if (to >= R13)
 		return refuse(c, RULE_RESERVED);
 	if (is_based(c, &c->op[1], ZYDIS_REGISTER_R15))
 		return load_field(c, to, bits);
@@ -280,24 +283,29 @@ bool check_movzx(struct check *c)
 		return from >= R8 ? refuse(c, RULE_SCRATCH) : write_registers(c);
 	if (bits != 32)
 		return refuse(c, RULE_SCRATCH);
-	if (from >= 0 && (from >= R14 || !visible(c, from, from_bits)))
+	if (from >= 0 && (from >= R13 || !visible(c, from, from_bits)))
 		return refuse(c, RULE_VALUE);
 	set(c, to, V_WORD, from >= 0 && from_bits == 16 ? c->now.version[from] : 0);
 	return true;
 }
 
-/* lea rsi, [rsi + r8] and the same with rdi; lea rcx, [r12 + r11]: zero if the descriptor is what it was */
+/* lea rsi, [rsi + r8] and the same with rdi; lea rdi, [r9 + r13], for MASKMOVQ; lea rcx, [r12 + r11]: zero if the descriptor is what it was */
 static bool lea_wide(struct check *c, int to)
 {
 	const ZydisDecodedOperandMem *mem = &c->op[1].mem;
 	unsigned bits;
 	int base = gpr(mem->base, &bits), index = gpr(mem->index, &bits);
 
-	if (to >= R14)
+	if (to >= R13)
 		return refuse(c, RULE_RESERVED);
 	if (to == RCX && base >= R8 && index >= R8 && kind_of(c, base) == V_WIDE && kind_of(c, index) == V_WIDE &&
 	    c->in.address_width == 64) {
 		set(c, RCX, V_WIDE, 0);
+		return true;
+	}
+	if (to == RDI && mem->index == ZYDIS_REGISTER_R13 && base >= R8 && mem->scale == 1 && !mem->disp.value && c->by_register &&
+	    c->in.address_width == 64 && kind_is_guests(kind_of(c, base))) {
+		set(c, RDI, V_STRING, 0);
 		return true;
 	}
 	if ((to != RSI && to != RDI) || base != to || index < 0 || mem->scale != 1 || mem->disp.value || c->in.address_width != 64)
@@ -327,7 +335,7 @@ bool check_lea(struct check *c)
 
 	if (bits == 64)
 		return lea_wide(c, to);
-	if (to >= R14)
+	if (to >= R13)
 		return refuse(c, RULE_RESERVED);
 	if (base >= R8 && kind_of(c, base) == V_KEY) {
 		bool miss = is_comparison(c, base, index, mem->disp.value, 0);
@@ -337,8 +345,8 @@ bool check_lea(struct check *c)
 		set(c, to, miss ? V_MISS : V_PAST, c->now.value[base].tag);
 		return true;
 	}
-	if ((base >= 0 && (base >= R14 || !kind_is_guests(kind_of(c, base)))) ||
-	    (index >= 0 && (index >= R14 || !kind_is_guests(kind_of(c, index)))))
+	if ((base >= 0 && (base >= R13 || !kind_is_guests(kind_of(c, base)))) ||
+	    (index >= 0 && (index >= R13 || !kind_is_guests(kind_of(c, index)))))
 		return refuse(c, RULE_VALUE);
 	if (bits == 32)
 		set(c, to, V_GUEST, 0);

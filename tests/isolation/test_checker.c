@@ -21,7 +21,8 @@
 #define DEEP_ENTRY_KEY "\x47\x8b\x94\xce\xb8\x2f\x00\x00"
 #define DEEP_JUMP(depth) "\x49\x89\xc9\x43\x8d\x0c\x02\xe3\x14\x4c\x89\xc9\x8d\x64\x24\xf4\x41\xb9" depth "\x00\x00\x00" \
 	"\x41\xff\xa7\xc8\x00\x00\x00\x4c\x89\xc9\x41\xff\xe3"
-#define CODE(bytes) (const uint8_t *)(bytes), sizeof(bytes) - 1
+#define CODE(bytes) (const uint8_t *)(bytes), sizeof(bytes) - 1, false
+#define CODE_R13(bytes) (const uint8_t *)(bytes), sizeof(bytes) - 1, true
 
 /*
  * The check of an access: r8d = [rbx + 4], then the sequence from mov r11, rax to its end, by the pieces that may go wrong. The
@@ -67,7 +68,32 @@ static const struct example {
 	const char *rule, *name;
 	const uint8_t *code;
 	uint32_t len;
+	bool by_register;
 } examples[] = {
+	/* Where the window is in r13. */
+	{ NULL, "r13: one register", CODE_R13("\x42\x8b\x44\x2b\x08\x42\x89\x0c\x28\x42\x8b\x44\x2d\x00" EXIT) },
+	{ NULL, "r13: the stack", CODE_R13("\x42\x89\x4c\x2c\xfc\x8d\x64\x24\xfc" EXIT) },
+	{ NULL, "r13: an address that is not negative", CODE_R13("\x41\x8b\x85\xff\xff\xff\x7f" EXIT) },
+	{ NULL, "r13: an address in r8d", CODE_R13("\x44\x8d\x84\xb3\x00\x00\x00\xc1\x43\x8b\x04\x28" EXIT) },
+	{ NULL, "r13: an address in r12d", CODE_R13("\x44\x8d\x64\x24\xfc\x43\x89\x0c\x2c\x8d\x64\x24\xfc" EXIT) },
+	{ NULL, "r13: a descriptor", CODE_R13(NUMBER "\x49\x89\xc9\x47\x8b\x9c\x87\x00\x12\x02\x00\x4f\x8b\x24\x2b\x4c\x89\xc9" EXIT) },
+	{ NULL, "r13: maskmovdqu", CODE_R13("\x41\x89\xf9\x41\x89\xfa\x4b\x8d\x3c\x29\x66\x0f\xf7\xc1\x44\x89\xd7" EXIT) },
+	{ "prefix", "r13: behind GS", CODE_R13("\x65\x67\x8b\x44\xb3\x08" EXIT) },
+	{ "memory", "r13: not added", CODE_R13("\x8b\x43\x08" EXIT) },
+	{ "memory", "r13: an index is shifted", CODE_R13("\x43\x8b\x44\x9d\x00" EXIT) },
+	{ "memory", "r13: shifted", CODE_R13("\x42\x8b\x04\x6b" EXIT) },
+	{ "memory", "r13: displaced beyond the guard", CODE_R13("\x42\x8b\x84\x2b\x01\x00\x00\x0c" EXIT) },
+	{ "memory", "r13: displaced before the guard", CODE_R13("\x42\x8b\x84\x2b\xff\xff\xff\xfb" EXIT) },
+	{ "memory", "r13: a negative address", CODE_R13("\x41\x8b\x85\xff\xff\xff\xff" EXIT) },
+	{ "memory", "r13: an unknown register", CODE_R13("\x43\x8b\x04\x28" EXIT) },
+	{ "memory", "r13: twice", CODE_R13("\x43\x8b\x44\x2d\x00" EXIT) },
+	{ "field", "r13: from the struct", CODE_R13("\x43\x8b\x04\x2f" EXIT) },
+	{ "memory", "r13: the word of maskmovdqu", CODE_R13("\x41\x89\xf9\x41\x89\xfa\x4b\x8d\x3c\x29\x89\x07\x44\x89\xd7" EXIT) },
+	{ "memory", "r13: maskmovdqu without a window", CODE_R13("\x66\x0f\xf7\xc1" EXIT) },
+	{ "exit", "r13: EDI not given back", CODE_R13("\x41\x89\xf9\x41\x89\xfa\x4b\x8d\x3c\x29\x66\x0f\xf7\xc1" EXIT) },
+	{ "memory", "r13 where GS is the window", CODE("\x42\x8b\x44\x2b\x08" EXIT) },
+	{ "reserved", "r13 written", CODE("\x41\x89\xc5" EXIT) },
+	{ "reserved", "r13 loaded", CODE("\x4d\x8b\x6f\x30" EXIT) },
 	{ NULL, "a guest load and store", CODE("\x65\x67\x8b\x44\xb3\x08\x65\x67\x89\x4c\x24\xfc\x8d\x64\x24\xfc" EXIT) },
 	{ NULL, "an absolute guest address", CODE("\x65\x67\x8b\x04\x25\x78\x56\x34\x12" EXIT) },
 	{ NULL, "lock and operand size", CODE("\x66\xf0\x65\x67\x01\x08" EXIT) },
@@ -439,7 +465,7 @@ static bool names_rule(const char *why, const char *rule)
 static bool judged_well(const struct example *e)
 {
 	char why[512] = "accepted";
-	bool accepted = isolation_check(e->code, e->len, ADDRESS, why, sizeof(why));
+	bool accepted = isolation_check(e->by_register, e->code, e->len, ADDRESS, why, sizeof(why));
 	bool well = e->rule ? !accepted && names_rule(why, e->rule) : accepted;
 
 	if (!well)
@@ -472,7 +498,7 @@ static void refuses_every_beginning(void **state)
 
 	for (unsigned i = 0; i < EXAMPLES; i++)
 		for (uint32_t len = 0; !examples[i].rule && len < examples[i].len; len++)
-			assert_false(isolation_check(examples[i].code, len, ADDRESS, why, sizeof(why)));
+			assert_false(isolation_check(examples[i].by_register, examples[i].code, len, ADDRESS, why, sizeof(why)));
 }
 
 /* A store behind a check, but for one byte. */
@@ -482,7 +508,7 @@ static bool accepts_changed(unsigned at, unsigned change)
 	char why[512];
 
 	code[at] ^= (uint8_t)change;
-	return isolation_check(code, sizeof(code) - 1, ADDRESS, why, sizeof(why));
+	return isolation_check(false, code, sizeof(code) - 1, ADDRESS, why, sizeof(why));
 }
 
 /* A check has no byte that could be another, but for EIP. */
@@ -503,7 +529,7 @@ static bool accepts(const char *bytes, size_t len, size_t at, unsigned change)
 
 	memcpy(code, bytes, len);
 	code[at] ^= (uint8_t)change;
-	return isolation_check(code, (uint32_t)len, ADDRESS, why, sizeof(why));
+	return isolation_check(false, code, (uint32_t)len, ADDRESS, why, sizeof(why));
 }
 
 /* Nor have PUSHF and POPF, but for the two constants on POPF's way to C. */
@@ -528,9 +554,9 @@ static void explains(void **state)
 	static const uint8_t code[] = { 0x65, 0x67, 0x8b, 0x00, 0x0f, 0x05 };
 	char why[512], little[8];
 
-	assert_false(isolation_check(code, sizeof(code), ADDRESS, why, sizeof(why)));
+	assert_false(isolation_check(false, code, sizeof(code), ADDRESS, why, sizeof(why)));
 	assert_non_null(strstr(why, "listed at 0x4: syscall: "));
-	assert_false(isolation_check(code, sizeof(code), ADDRESS, little, sizeof(little)));
+	assert_false(isolation_check(false, code, sizeof(code), ADDRESS, little, sizeof(little)));
 	assert_string_equal(little, "listed ");
 }
 
