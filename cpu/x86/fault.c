@@ -32,6 +32,7 @@
 #include "cpu/x86/jump.h"
 #include "cpu/x86/reach.h"
 #include "cpu/x86/soft.h"
+#include "cpu/x86/trap.h"
 #include "cpu/x86/window.h"
 
 __thread struct cpu *cpu_current;
@@ -167,9 +168,8 @@ static void note_met(struct cpu *cpu, struct block *block)
 		block_drop(cpu, block);
 }
 
-static void page_fault(struct cpu *cpu, struct block *block, greg_t *regs, uint32_t linear)
+static void page_fault(struct cpu *cpu, struct block *block, greg_t *regs, uint32_t linear, bool write)
 {
-	bool write = regs[REG_ERR] & PF_WRITE;
 	struct cpu_fault fault;
 	uint32_t frame;
 
@@ -200,17 +200,14 @@ static bool in_guard(const struct cpu *cpu, uint64_t host)
 	return host - (window - WINDOW_GUARD) < WINDOW_GUARD || host - (window + (1ull << 32)) < WINDOW_GUARD;
 }
 
-static bool segv(struct cpu *cpu, struct block *block, greg_t *regs, const siginfo_t *info)
+static const struct cpu_fault protection = { .vector = TRAP_GP };
+
+static bool missed(struct cpu *cpu, struct block *block, greg_t *regs, const siginfo_t *info, bool write)
 {
-	static const struct cpu_fault protection = { .vector = TRAP_GP };
 	uint64_t host = (uint64_t)(uintptr_t)info->si_addr, window = (uint64_t)(uintptr_t)cpu->window;
 
-	if (regs[REG_TRAPNO] != TRAP_PF) {	/* a misaligned SSE operand, a reserved MXCSR bit */
-		raise_in_guest(cpu, block, regs, &protection, true);
-		return true;
-	}
 	if (host - window < 1ull << 32) {
-		page_fault(cpu, block, regs, (uint32_t)(host - window));
+		page_fault(cpu, block, regs, (uint32_t)(host - window), write);
 		return true;
 	}
 	if (cpu->reach->repair(cpu, host))
@@ -236,16 +233,19 @@ static bool handle(int signal, const siginfo_t *info, greg_t *regs)
 	struct cpu *cpu = cpu_current;
 	struct cpu_fault fault = { 0 };
 	struct block *block;
+	struct trap trap;
 
 	if (!cpu || !cache_contains(cpu->cache, (uint64_t)regs[REG_RIP]))
 		return false;
 	block = block_at(cpu, (uint32_t)regs[REG_RIP]);
 	if (!block)
 		return false;
-	if (signal == SIGSEGV)
-		return segv(cpu, block, regs, info);
-	fault.vector = (uint32_t)regs[REG_TRAPNO];
-	switch (fault.vector) {
+	trap = trap_read(cpu, signal, info, regs);
+	fault.vector = trap.vector;
+	switch (trap.vector) {
+	case TRAP_PF:
+		return missed(cpu, block, regs, info, trap.write);
+	case TRAP_GP:		/* a misaligned SSE operand, a reserved MXCSR bit */
 	case TRAP_DE: case TRAP_UD: case TRAP_MF: case TRAP_XM: case TRAP_AC:
 		raise_in_guest(cpu, block, regs, &fault, true);
 		return true;
