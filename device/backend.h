@@ -2,7 +2,7 @@
 /*
  * backend.h - what stands behind a device. Devices call these operations; host/ implements them; tests fake them.
  *
- * One lock, the I/O lock of host/loop.h, is held whenever a device's code runs: by the processor's thread around a kick, by the
+ * One lock, the I/O lock of host/loop/loop.h, is held whenever a device's code runs: by the processor's thread around a kick, by the
  * event loop's thread around every callback. Neither side ever waits for the host while holding it, so a slow disk or a full
  * pipe never stalls the guest's processor.
  */

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <pthread.h>
 
-#include "host/loop.h"
+#include "host/loop/loop.h"
 
 static pthread_mutex_t io_mutex = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 static _Thread_local bool io_held;

@@ -10,7 +10,7 @@
 #ifndef KENNEL_HOST_WORKERS_H
 #define KENNEL_HOST_WORKERS_H
 
-#include "host/loop.h"
+#include "host/loop/loop.h"
 
 struct workers;
 

@@ -7,7 +7,7 @@
  * for the rarer corners of the kernel. Everything is open by then; what stays allowed is memory, signals to ourselves, threads,
  * descriptors we hold, sockets (user-mode networking makes them as the guest connects) and opening files for reading
  * (the resolver's settings). A shared directory takes the calls that it needs: a filter sees no paths, so what keeps these calls
- * inside the directory is host/share_tree.h alone.
+ * inside the directory is host/share/tree.h alone.
  */
 #include "kennel/sandbox.h"
 

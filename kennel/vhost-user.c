@@ -16,12 +16,12 @@
 #include <unistd.h>
 
 #include "device/device.h"
-#include "host/disk.h"
-#include "host/loop.h"
+#include "host/disk/disk.h"
+#include "host/loop/loop.h"
 #include "host/message.h"
+#include "host/net/slirp.h"
+#include "host/net/tap.h"
 #include "host/random.h"
-#include "host/slirp.h"
-#include "host/tap.h"
 #include "kennel/commands.h"
 #include "kennel/sandbox.h"
 #include "transport/vhost-user/backend.h"

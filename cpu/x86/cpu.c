@@ -10,17 +10,18 @@
 
 #include "cpu/x86/state.h"
 
-#include "cpu/x86/block.h"
-#include "cpu/x86/copy.h"
+#include "cpu/x86/cache/block.h"
+#include "cpu/x86/cache/copy.h"
+#include "cpu/x86/cache/jump.h"
 #include "cpu/x86/fault.h"
-#include "cpu/x86/hostid.h"
-#include "cpu/x86/jump.h"
-#include "cpu/x86/reach.h"
-#include "cpu/x86/segment.h"
-#include "cpu/x86/soft.h"
-#include "cpu/x86/system.h"
-#include "cpu/x86/void.h"
-#include "cpu/x86/window.h"
+#include "cpu/x86/cache/jump.h"
+#include "cpu/x86/space/reach.h"
+#include "cpu/x86/space/soft.h"
+#include "cpu/x86/space/void.h"
+#include "cpu/x86/space/window.h"
+#include "cpu/x86/system/hostid.h"
+#include "cpu/x86/system/segment.h"
+#include "cpu/x86/system/system.h"
 
 enum { DEFAULT_SLOTS = 8, DEFAULT_CODE_CACHE = 48 << 20 };
 

@@ -27,13 +27,13 @@
 
 #include "cpu/x86/fault.h"
 
-#include "cpu/x86/address.h"
-#include "cpu/x86/block.h"
-#include "cpu/x86/jump.h"
-#include "cpu/x86/reach.h"
-#include "cpu/x86/soft.h"
+#include "cpu/x86/cache/block.h"
+#include "cpu/x86/cache/jump.h"
+#include "cpu/x86/space/reach.h"
+#include "cpu/x86/space/soft.h"
+#include "cpu/x86/space/window.h"
+#include "cpu/x86/translate/address.h"
 #include "cpu/x86/trap.h"
-#include "cpu/x86/window.h"
 
 __thread struct cpu *cpu_current;
 

@@ -6,19 +6,19 @@
 
 #include "cpu/x86/state.h"
 
-#include "cpu/x86/block.h"
-#include "cpu/x86/deliver.h"
-#include "cpu/x86/emulate.h"
-#include "cpu/x86/fpu.h"
-#include "cpu/x86/jump.h"
-#include "cpu/x86/mmu.h"
-#include "cpu/x86/odd.h"
-#include "cpu/x86/ring.h"
-#include "cpu/x86/soft.h"
-#include "cpu/x86/system.h"
-#include "cpu/x86/translate.h"
-#include "cpu/x86/void.h"
-#include "cpu/x86/window.h"
+#include "cpu/x86/cache/block.h"
+#include "cpu/x86/cache/jump.h"
+#include "cpu/x86/emulate/emulate.h"
+#include "cpu/x86/emulate/fpu.h"
+#include "cpu/x86/space/mmu.h"
+#include "cpu/x86/space/soft.h"
+#include "cpu/x86/space/void.h"
+#include "cpu/x86/space/window.h"
+#include "cpu/x86/system/deliver.h"
+#include "cpu/x86/system/ring.h"
+#include "cpu/x86/system/system.h"
+#include "cpu/x86/translate/odd.h"
+#include "cpu/x86/translate/translate.h"
 
 /* --- finding ---------------------------------------------------------------------------------------------------------------- */
 

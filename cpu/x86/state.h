@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * state.h - the inside of a processor; for the files of this folder only.
+ * state.h - the inside of a processor; for the files of this folder and its rooms only.
  *
  * Register roles in translated code
  *
@@ -69,7 +69,7 @@
 #include <stddef.h>
 
 #include "cpu/x86/cpu.h"
-#include "cpu/x86/decode.h"
+#include "cpu/x86/decode/decode.h"
 
 struct block;
 struct slot;
@@ -152,7 +152,7 @@ struct cpu {
 	bool segmented;			/* CS, DS, ES or SS is not flat */
 	bool fpu_released;
 	bool system_mode;		/* cpu_config.system */
-	bool quick_loop;		/* the host's LOOP is as cheap as JRCXZ (translate-flow.c) */
+	bool quick_loop;		/* the host's LOOP is as cheap as JRCXZ (translate/flow.c) */
 	bool shadow;			/* STI or a load of SS: the next instruction comes before any interrupt */
 
 	const struct cpu_ops *ops;

@@ -12,8 +12,8 @@
  */
 #include "cpu/x86/trap.h"
 
-#include "cpu/x86/block.h"
-#include "cpu/x86/probe.h"
+#include "cpu/x86/cache/block.h"
+#include "cpu/x86/space/probe.h"
 
 static bool is_rex(uint8_t byte)
 {

@@ -7,7 +7,7 @@
  *		-debugcon stdio -display none -device isa-debug-exit
  */
 #include <virtio/driver-block.h>
-#include <virtio/transport/virtio-pci-guest.h>
+#include <virtio/transport/pci/virtio-pci-guest.h>
 
 /* A multiboot header, and the first instructions. */
 asm(".section .start, \"ax\"\n"

@@ -6,7 +6,7 @@
 #include "pup.h"
 #include "device.h"
 
-#include <transport/lguest-page.h>
+#include <transport/lguest/page.h>
 
 #define BEYOND 0xfff00000u	/* a physical address that no machine of ours has */
 

@@ -8,7 +8,7 @@
 #include "pup.h"
 #include "device.h"
 
-#include <transport/lguest-page-guest.h>
+#include <transport/lguest/page-guest.h>
 
 #define DEVICE_COUNT 16
 #define WAIT_AGAIN   1000000	/* ns: how long to sleep for a device that might not interrupt */

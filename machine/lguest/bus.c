@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "host/loop.h"
+#include "host/loop/loop.h"
 #include "machine/lguest/lguest.h"
 
 static void raise_irq(void *opaque, unsigned int irq)

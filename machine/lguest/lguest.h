@@ -4,7 +4,7 @@
  *
  * Hot and cold. While the guest runs, its x87 and SSE registers are live in the host's, also during the calls below that happen
  * between two entries to the guest. Files that run then are compiled with -mgeneral-regs-only and call nothing that is not
- * (tests/machine/hot.sh looks at their symbols): hypercall.c ring.c interrupt.c trap.c descriptor.c privileged.c cpuid.c clock.c
+ * (tests/machine/hot.py looks at their symbols): hypercall.c ring.c interrupt.c trap.c descriptor.c privileged.c cpuid.c clock.c
  * exit.c. Whatever may touch such a register - libc, devices, tracing - is in the cold files, behind functions whose names end
  * in _cold, and those bracket themselves with cpu_fpu_release() and cpu_fpu_acquire().
  */
@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "cpu/x86/cpu.h"
-#include "cpu/x86/decode.h"
+#include "cpu/x86/decode/decode.h"
 #include "machine/devices.h"
 #include "machine/lguest/abi.h"
 #include "machine/idle.h"
@@ -26,7 +26,7 @@
 #include "machine/machine.h"
 #include "machine/ram.h"
 #include "machine/trace.h"
-#include "transport/lguest-page-host.h"
+#include "transport/lguest/page-host.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)

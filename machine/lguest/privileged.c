@@ -9,7 +9,7 @@
  * The instructions that user code may execute, and that would show it the host's tables (SGDT, SIDT, SLDT, STR, SMSW), end up
  * here too, at any privilege.
  */
-#include "cpu/x86/emulate.h"
+#include "cpu/x86/emulate/emulate.h"
 #include "machine/lguest/lguest.h"
 
 enum {

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "host/clock.h"
-#include "host/loop.h"
+#include "host/loop/loop.h"
 #include "machine/balloon.h"
 #include "machine/pc/acpi_tables.h"
 #include "machine/pc/pc.h"

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "host/clock.h"
-#include "host/loop.h"
+#include "host/loop/loop.h"
 #include "machine/boot/params.h"
 #include "machine/dump.h"
 

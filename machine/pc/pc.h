@@ -35,7 +35,7 @@
 #include "machine/pc/pci.h"
 #include "machine/ram.h"
 #include "machine/trace.h"
-#include "transport/virtio-pci-host.h"
+#include "transport/pci/virtio-pci-host.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "machine/pc/ports.h"
-#include "transport/pci-function.h"
+#include "transport/pci/pci-function.h"
 
 /* Ports that functions are given, from here to the top. Ports below are the board's own. */
 #define PCI_PORTS_FIRST	0xc000u

@@ -3,10 +3,10 @@
  * uart.h - a serial port: a 16550A with its FIFOs (National Semiconductor PC16550D), in front of a console backend.
  *
  * The line is infinitely fast: what is written is gone at once, and what waits in the receive FIFO below its trigger level counts
- * as timed out at once. So there is no timer. Output goes to the backend byte by byte, which gathers it (host/writer.h); input is
+ * as timed out at once. So there is no timer. Output goes to the backend byte by byte, which gathers it (host/terminal/writer.h); input is
  * taken as far as the FIFO has room, so nothing overruns.
  *
- * All calls hold the I/O lock (host/loop.h): port accesses come from the processor's thread, input from the loop's. Cold (ports.h).
+ * All calls hold the I/O lock (host/loop/loop.h): port accesses come from the processor's thread, input from the loop's. Cold (ports.h).
  */
 #ifndef KENNEL_MACHINE_PC_UART_H
 #define KENNEL_MACHINE_PC_UART_H

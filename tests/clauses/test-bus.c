@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include <tests/clause.h>
-#include <transport/virtio-mmio-guest.h>
+#include <transport/mmio/virtio-mmio-guest.h>
 
 struct registers {
 	bool legacy;

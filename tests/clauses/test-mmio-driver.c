@@ -12,8 +12,8 @@
 
 #include <tests/arena.h>
 #include <tests/clause.h>
-#include <transport/virtio-mmio-guest.h>
-#include <transport/virtio-mmio-host.h>
+#include <transport/mmio/virtio-mmio-guest.h>
+#include <transport/mmio/virtio-mmio-host.h>
 
 #define MEMORY	0x40000u
 

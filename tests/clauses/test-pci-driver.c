@@ -12,7 +12,7 @@
 
 #include <tests/arena.h>
 #include <tests/clause.h>
-#include <transport/virtio-pci-guest.h>
+#include <transport/pci/virtio-pci-guest.h>
 
 #define SLOT	5u
 #define COMMON	0x1000u

@@ -7,8 +7,8 @@
 #define TESTS_DEVICE_BED_H
 
 #include <device/device.h>
-#include <transport/lguest-page-guest.h>
-#include <transport/lguest-page-host.h>
+#include <transport/lguest/page-guest.h>
+#include <transport/lguest/page-host.h>
 
 #define BED_RAM		(1024 * 1024u)
 #define BED_SIZE	(BED_RAM + LGUEST_PAGE_SPACE)

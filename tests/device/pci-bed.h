@@ -8,8 +8,8 @@
 
 #include <device/device.h>
 #include <machine/pc/pci.h>
-#include <transport/virtio-pci-guest.h>
-#include <transport/virtio-pci-host.h>
+#include <transport/pci/virtio-pci-guest.h>
+#include <transport/pci/virtio-pci-host.h>
 
 #define PCI_BED_RAM	(1024 * 1024u)
 #define PCI_BED_DEVICES	8

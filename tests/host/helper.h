@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "host/clock.h"
-#include "host/loop.h"
+#include "host/loop/loop.h"
 
 /* Wait until @condition holds, at most ten seconds (a loaded machine is slow). */
 #define wait_until(condition) do {								\

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "host/message.h"
+#include "host/net/tap.h"
 #include "host/random.h"
-#include "host/tap.h"
 
 static void test_clock(void **state)
 {

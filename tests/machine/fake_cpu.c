@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpu/x86/emulate.h"
+#include "cpu/x86/emulate/emulate.h"
 
 struct cpu *cpu_create(const struct cpu_config *config, const char **error)
 {

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/loop.h"
+#include "host/loop/loop.h"
 #include "tests/pc/bed.h"
 #include "tests/virtio/fuzz.h"
 
-/* Offsets in a window where a structure or a register begins (transport/virtio-pci.h). */
+/* Offsets in a window where a structure or a register begins (transport/pci/virtio-pci.h). */
 enum { WINDOW = 0x100, PAGE = 4096 };
 
 static struct pc_bed bed;

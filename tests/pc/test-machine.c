@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "host/clock.h"
-#include "host/loop.h"
+#include "host/loop/loop.h"
 #include "machine/pc/acpi_tables.h"
 #include "tests/machine/images.h"
 #include "tests/pc/bed.h"

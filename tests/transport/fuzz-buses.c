@@ -12,11 +12,11 @@
 
 #include <cmocka.h>
 
-#include <transport/lguest-dma-host.h>
-#include <transport/lguest-tlv-host.h>
-#include <transport/s390-page-host.h>
-#include <transport/virtio-mmio-host.h>
-#include <transport/virtio-pci-host.h>
+#include <transport/lguest/dma-host.h>
+#include <transport/lguest/tlv-host.h>
+#include <transport/mmio/virtio-mmio-host.h>
+#include <transport/pci/virtio-pci-host.h>
+#include <transport/s390/page-host.h>
 
 #include "../device/bed.h"
 #include "../virtio/fuzz.h"

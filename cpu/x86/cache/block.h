@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * block.h - the store of translated code: blocks, how they are found, chained, and dropped.
+ */
+#ifndef KENNEL_CPU_X86_CACHE_BLOCK_H
+#define KENNEL_CPU_X86_CACHE_BLOCK_H
+
+#include "cpu/x86/cache/point.h"
+#include "cpu/x86/state.h"
+
+enum { BLOCK_NONE = 0xffffffffu, LINK_NONE = 0xffffffffu };
+
+enum {
+	BLOCK_SEGMENTED = 1,	/* translated for segments that are not flat */
+	BLOCK_CHECKED = 2,	/* its page is also hot data: verified against source[] on each entry, never chained */
+	BLOCK_SOFT = 8,		/* contains checked accesses */
+	BLOCK_RING0 = 16,	/* translated for ring 0 of a guest that has one (cpu_config.system) */
+	BLOCK_KEY = BLOCK_SEGMENTED | BLOCK_RING0,	/* what it depends on besides its bytes and its address */
+	BLOCK_EXACT = 32,	/* all guest addresses are computed modulo 2^32 (address.c) */
+	BLOCK_DEAD = 4,		/* dropped; its host code stays until the cache is emptied, because it may be running */
+};
+
+/*
+ * Pushes and calls do not change rsp at once: for a while the guest's ESP lies below it (translate/stack.c says why). At the
+ * beginning of a block the distance is its depth, in words: the same guest code makes other blocks for other depths.
+ */
+enum { BLOCK_DEPTHS = 8 };
+
+/* Each begins a cache line: docs/design-notes.md has what happened when they shared them. */
+enum { BLOCK_ALIGN = 64 };
+
+struct block {
+	uint32_t eip;			/* linear address of the first byte: guest code segments are flat */
+	uint32_t physical;		/* of the first byte */
+	uint32_t hash_next;
+	uint8_t flags;
+	uint8_t depth;
+	uint8_t link_count;
+	uint32_t host;			/* where it is entered: an address below 4 GiB */
+	uint32_t view_next;		/* list of those that begin in the same page, at the same address: see block_view() */
+	uint32_t second;		/* frame of the page it runs into, or 0 if it stays in one page */
+	uint16_t guest_len, host_len;
+	uint16_t points_size;		/* bytes of packed points (point.c) */
+	uint32_t links;			/* its first link */
+	uint32_t incoming;		/* list of links that are chained to it: link.next */
+	uint32_t page_next[2];		/* lists of its first and second frame */
+	uint32_t points;		/* where they are in the notes */
+	uint32_t source;		/* BLOCK_CHECKED: where the bytes that it was made from are in the notes */
+};
+
+/* A direct jump out of a block. */
+struct link {
+	uint32_t block;			/* that it leaves */
+	uint32_t site;			/* host address of its 4-byte displacement */
+	uint32_t target;		/* eip */
+	uint16_t stub;			/* its exit, where it goes when not chained: so far behind the site */
+	uint8_t depth;			/* at the target */
+	uint32_t to;			/* block it is chained to, or BLOCK_NONE */
+	uint32_t next;			/* in that block's incoming list */
+};
+
+/* What the processor knows about a page of guest RAM. */
+struct frame {
+	uint32_t blocks;		/* list of blocks with bytes in it, or BLOCK_NONE */
+	uint32_t writer;		/* a page (linear number) that maps it writable in writer_slot, not counting the linear map */
+	uint32_t last_drop;		/* when a write last cost us its blocks, in blocks translated... */
+	uint16_t drops;			/* ... and how often that happened in quick succession */
+	uint16_t checks;		/* mixed: entries left until it gets another chance */
+	int8_t writer_slot;		/* -1: none; -2: several */
+	uint8_t code;			/* it has blocks: nobody may have it writable */
+	uint8_t soft;			/* it has had instructions to check (soft.h) */
+	uint8_t exact;			/* an address in its code has wrapped: its blocks are BLOCK_EXACT */
+	uint8_t mixed;			/* dropped too often: its blocks are BLOCK_CHECKED, and it may be writable */
+};
+
+struct code_cache {
+	uint8_t *write;			/* the two mappings of the same pages: read-write... */
+	uint32_t exec;			/* ... and read-execute, below 4 GiB */
+	uint32_t size, used;
+	struct block *blocks;
+	uint32_t block_count, block_max;
+	struct link *links;
+	uint32_t link_count, link_max;
+	uint8_t *notes;			/* points, decoded instructions, sources */
+	uint32_t notes_used, notes_max;
+	uint32_t *hash;			/* by physical address and EIP */
+	uint32_t *views;		/* by page and the address at which it is mapped */
+	uint64_t generation;		/* times emptied */
+};
+
+enum { BLOCK_HASH_BITS = 18 /* there may be as many blocks */, BLOCK_VIEW_BITS = 13 };
+
+int block_cache_create(struct cpu *cpu, size_t size, const char **error);
+void block_cache_destroy(struct cpu *cpu);
+
+static inline uint8_t *cache_write_at(const struct code_cache *cache, uint32_t host)
+{
+	return cache->write + (host - cache->exec);
+}
+
+static inline bool cache_contains(const struct code_cache *cache, uint64_t host)
+{
+	return host >= cache->exec && host < (uint64_t)cache->exec + cache->used;
+}
+
+/* The kind of block that the processor's present state asks for. */
+static inline uint8_t block_key(const struct cpu *cpu)
+{
+	return (uint8_t)((cpu->segmented ? BLOCK_SEGMENTED : 0) | (cpu->system_mode && cpu->cpl == 0 ? BLOCK_RING0 : 0));
+}
+
+/** block_find - the live block for code at @eip whose first byte is at guest-physical @physical, at a depth; or NULL. */
+struct block *block_find(struct cpu *cpu, uint32_t eip, uint32_t physical, unsigned depth);
+/**
+ * block_view - a list, through view_next, with all live blocks that begin in the page of @physical where it is mapped at that of @eip
+ * (and perhaps some others). BLOCK_NONE ends it. A library's page has as many such lists as there are addresses it was loaded at.
+ */
+uint32_t block_view(const struct cpu *cpu, uint32_t eip, uint32_t physical);
+/** block_at - the block whose host code contains @host, or NULL. */
+struct block *block_at(struct cpu *cpu, uint32_t host);
+
+/** block_room - make sure there is room for one more block, emptying the cache if there is not. */
+void block_room(struct cpu *cpu);
+struct block *block_new(struct cpu *cpu);
+void *block_note(struct cpu *cpu, uint32_t size);
+/** block_insert - enter a finished block into hash and frames, and take write access to its frames away from the guest. */
+void block_insert(struct cpu *cpu, struct block *block);
+
+void block_chain(struct cpu *cpu, struct link *link, struct block *to);
+/** block_unchain - make a running block come back to C when it ends. Safe in a signal handler on the processor's thread. */
+void block_unchain(struct cpu *cpu, struct block *block);
+/** block_written - the guest writes to a frame with code: drop it, and notice when that happens too often. */
+void block_written(struct cpu *cpu, uint32_t frame);
+/** block_intact - is a BLOCK_CHECKED block still what memory holds? */
+bool block_intact(struct cpu *cpu, struct block *block);
+/** block_end_early - make a dropped block that is running leave before the instruction at @point. */
+void block_end_early(struct cpu *cpu, const struct block *block, const struct point *point);
+/** block_drop_at - forget all blocks with the instruction at this guest-physical address. */
+void block_drop_at(struct cpu *cpu, uint32_t physical);
+/** block_drop_frame - forget all code made from a frame. */
+void block_drop_frame(struct cpu *cpu, uint32_t frame);
+/** block_drop - forget one block. Its host code stays valid while it runs. */
+void block_drop(struct cpu *cpu, struct block *block);
+void block_flush(struct cpu *cpu);
+
+static inline uint32_t block_index(const struct code_cache *cache, const struct block *block)
+{
+	return (uint32_t)(block - cache->blocks);
+}
+
+#endif
