@@ -15,6 +15,7 @@
 #include "cpu/x86/cache/jump.h"
 #include "cpu/x86/fault.h"
 #include "cpu/x86/cache/jump.h"
+#include "cpu/x86/space/cost.h"
 #include "cpu/x86/space/reach.h"
 #include "cpu/x86/space/soft.h"
 #include "cpu/x86/space/void.h"
@@ -27,6 +28,7 @@ enum { DEFAULT_SLOTS = 8, DEFAULT_CODE_CACHE = 48 << 20 };
 
 static bool create_parts(struct cpu *cpu, const struct cpu_config *config, const char **error)
 {
+	cpu->cost = cost_of_host();
 	cpu->reach = reach_choose(error);
 	if (!cpu->reach || cpu->reach->create(cpu, error))
 		return false;

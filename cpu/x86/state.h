@@ -76,6 +76,7 @@ struct slot;
 struct frame;
 struct jump_table;
 struct reach;
+struct cost;
 
 enum { DESCRIPTORS = 16, HOST_PAGES = 64 };
 
@@ -182,6 +183,7 @@ struct cpu {
 	uint32_t kernel_base;
 	unsigned map_count, map_limit;
 	bool distrust;			/* some slot is distrusted */
+	const struct cost *cost;	/* of faults and mappings on this host: cost.h */
 	const struct reach *reach;	/* how translated code gets at the window: reach.h */
 	uint8_t *gs;			/* what the host's gs base holds: reach-gs.c */
 	uint8_t *poison;		/* what the kernel believes it holds: reach-poison.c */

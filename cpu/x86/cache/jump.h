@@ -25,7 +25,7 @@ struct jump_entry {
 	uint32_t host;
 };
 
-enum { JUMP_DEPTH_STEP = 509 /* entries; no power of two, so that neighbours do not meet */, JUMP_LOG = 8192 };
+enum { JUMP_DEPTH_STEP = 509 /* entries; no power of two, so that neighbours do not meet */, JUMP_LOG = 49152 };
 enum { JUMP_FIRST = 65536 + (BLOCK_DEPTHS - 1) * JUMP_DEPTH_STEP };
 enum { JUMP_SECOND_STEP = 256, JUMP_SPREAD = 729, JUMP_ENTRIES = JUMP_FIRST + 65536 + (BLOCK_DEPTHS - 1) * JUMP_SECOND_STEP };
 _Static_assert(JUMP_SECOND_AT == JUMP_FIRST * sizeof(struct jump_entry), "glue.S");

@@ -8,6 +8,7 @@
 #include "cpu/x86/space/compare.h"
 
 #include "cpu/x86/cache/jump.h"
+#include "cpu/x86/space/cost.h"
 #include "cpu/x86/space/half.h"
 
 /* What a view may at most keep of a page, now that its table entry is @pte (0: not present). */
@@ -51,6 +52,8 @@ static void compare_one(struct cpu *cpu, struct slot *slot, uint32_t page, unsig
 
 		if (!(look & 1 << v) || shadow_state(entry, v) <= most || shadow_state(entry, v) <= PAGE_HIDDEN)
 			continue;
+		if (most == PAGE_READ && cpu->cost->bridge)	/* what is hidden together is one call */
+			most = PAGE_HIDDEN;
 		batches_add(cpu, batches, slot, v, page, most);
 		now = shadow_with(now, v, most);
 	}

@@ -61,12 +61,17 @@ static bool map_frames(struct cpu *cpu, uint8_t *at, uint32_t first, uint32_t co
 		    nothing ? 0 : (off_t)first << PAGE_SHIFT) != MAP_FAILED;
 }
 
+/* Large pages that a run lies in: what was made under others goes first, since it may be hidden by a call that covers the run as well. */
+static void compare_run(struct cpu *cpu, uint32_t first, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i = ((first + i) | 511) + 1 - first)
+		compare_large(cpu, first + i);
+}
+
 /* What the shadow says of a run now, and what depends on it. */
 static void note_run(struct cpu *cpu, enum view view, uint32_t first, uint32_t count, uint32_t first_pte, enum page_state state)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		if (!i || !((first + i) & 511))
-			compare_large(cpu, first + i);
 		note_mapped(cpu, view, first + i, (first_pte >> PAGE_SHIFT) + i, state);
 		if (first_pte & PTE_LOCAL && in_kernel_half(cpu, first))
 			local_note(&cpu->slot->local, first + i);
@@ -90,6 +95,7 @@ static void map_run(struct cpu *cpu, enum view view, uint32_t page, uint32_t pte
 	first = page - (uint32_t)before;
 	count = (uint32_t)(before + after);
 	pte -= (uint32_t)before << PAGE_SHIFT;
+	compare_run(cpu, first, count);
 	if (!map_frames(cpu, cpu->slot->view[view] + ((size_t)first << PAGE_SHIFT), pte >> PAGE_SHIFT, count, state)) {
 		maps_hide(cpu->slot->view[view] + ((size_t)first << PAGE_SHIFT), (size_t)count << PAGE_SHIFT);
 		slots_make_room(cpu);	/* and the guest faults again */
@@ -107,6 +113,7 @@ void fill_page(struct cpu *cpu, enum view view, uint32_t page, uint32_t pte)
 	fill_drop_other_frame(cpu, page, pte);
 	entry = shadow_get(&cpu->slot->shadow, page);
 	if (shadow_state(entry, view) != PAGE_NONE) {
+		compare_run(cpu, page, 1);
 		maps_protect(cpu, cpu->slot, cpu->slot->view[view] + ((size_t)page << PAGE_SHIFT), PAGE_SIZE, maps_prot(state));
 		note_run(cpu, view, page, 1, pte, state);
 		return;

@@ -8,6 +8,8 @@
 
 #include "cpu/x86/space/maps.h"
 
+#include "cpu/x86/space/cost.h"
+
 void *maps_zeroed(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -78,30 +80,60 @@ void maps_protect(struct cpu *cpu, struct slot *slot, uint8_t *at, size_t len, i
 	cpu->map_count += 2;
 }
 
-static void run(struct cpu *cpu, struct batch *b)
+static void run(struct cpu *cpu, struct batch *b, enum view view)
 {
-	if (b->start != b->end)
-		maps_protect(cpu, b->slot, b->start, (size_t)(b->end - b->start), b->prot);
-	b->start = b->end = NULL;
+	if (b->first != b->end)
+		maps_protect(cpu, b->slot, b->slot->view[view] + ((size_t)b->first << PAGE_SHIFT), (size_t)(b->end - b->first) << PAGE_SHIFT,
+			     maps_prot(b->state));
+	b->first = b->end = 0;
+}
+
+static void hide_along(struct slot *slot, enum view view, uint32_t first, uint32_t last)
+{
+	for (uint32_t page = first; page < last; page++) {
+		uint32_t entry;
+
+		if (!slot->shadow.table[page >> 10]) {
+			page |= 1023;
+			continue;
+		}
+		entry = shadow_get(&slot->shadow, page);
+		if (shadow_state(entry, view) > PAGE_HIDDEN)
+			shadow_set(&slot->shadow, page, shadow_with(entry, view, PAGE_HIDDEN));
+	}
+}
+
+/* Can the same call change @page as well? */
+static bool reaches(struct cpu *cpu, const struct batch *b, const struct slot *slot, enum view view, uint32_t page, enum page_state state)
+{
+	unsigned between;
+
+	if (b->first == b->end || b->slot != slot || b->state != state || page < b->end)
+		return false;
+	if (page == b->end)
+		return true;
+	if (state != PAGE_HIDDEN)
+		return false;
+	between = shadow_accessible(&slot->shadow, view, b->end, page, cpu->cost->bridge + 1);
+	return between <= cpu->cost->bridge;
 }
 
 void batches_add(struct cpu *cpu, struct batches *batches, struct slot *slot, enum view view, uint32_t page, enum page_state state)
 {
-	uint8_t *at = slot->view[view] + ((size_t)page << PAGE_SHIFT);
 	struct batch *b = &batches->of[view];
 
 	cpu->stats.unmaps++;
-	if (b->end != at || b->prot != maps_prot(state)) {
-		run(cpu, b);
-		b->slot = slot;
-		b->start = at;
-		b->prot = maps_prot(state);
+	if (!reaches(cpu, b, slot, view, page, state)) {
+		run(cpu, b, view);
+		*b = (struct batch){ .slot = slot, .first = page, .state = state };
+	} else if (page != b->end) {
+		hide_along(slot, view, b->end, page);
 	}
-	b->end = at + PAGE_SIZE;
+	b->end = page + 1;
 }
 
 void batches_finish(struct cpu *cpu, struct batches *b)
 {
 	for (enum view v = VIEW_KERNEL; v < VIEWS; v++)
-		run(cpu, &b->of[v]);
+		run(cpu, &b->of[v], v);
 }

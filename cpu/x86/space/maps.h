@@ -25,12 +25,15 @@ void maps_hide(uint8_t *from, uint64_t len);
 /** maps_protect - change access to part of a slot's view. If the host refuses, or soon would, the slot becomes distrusted. */
 void maps_protect(struct cpu *cpu, struct slot *slot, uint8_t *at, size_t len, int prot);
 
-/* Changes to pages of both views; adjacent ones become one call. All zero: none. */
+/*
+ * Changes to pages of both views; adjacent ones become one call. So do two with a gap between them in which nothing is accessible; or
+ * so little that hiding it along, to be brought back when it is missed, is cheaper here than another call (cost.h). All zero: none.
+ */
 struct batches {
 	struct batch {
 		struct slot *slot;
-		uint8_t *start, *end;
-		int prot;
+		uint32_t first, end;	/* pages: @end is not one of them */
+		enum page_state state;
 	} of[VIEWS];
 };
 

@@ -24,10 +24,12 @@ struct shadow_table {
 	uint32_t entry[1024];
 	uint64_t used[16];	/* which entries are not zero */
 	uint64_t large[2];	/* by half: the large page (mmu_mode.large) that its entries were made under, or 0 */
+	struct shadow_table *next_spare;
 };
 
 struct shadow {
 	struct shadow_table *table[1024];	/* by the top ten bits of the address */
+	struct shadow_table *spare;		/* all zero but for next_spare */
 };
 
 static inline enum page_state shadow_state(uint32_t entry, enum view view)
@@ -82,7 +84,14 @@ static inline bool shadow_set(struct shadow *shadow, uint32_t page, uint32_t ent
 	return true;
 }
 
-/** shadow_empty - forget the tables from @first up to, not including, @last. */
+/** shadow_empty - forget the tables from @first up to, not including, @last. Their memory is kept for others. */
 void shadow_empty(struct shadow *shadow, uint32_t first, uint32_t last);
+void shadow_destroy(struct shadow *shadow);
+
+/**
+ * shadow_accessible - how many pages from @first up to, not including, @last a view gives access to, counted up to @most
+ * Pages without a table have none, so this is quick over large gaps.
+ */
+unsigned shadow_accessible(const struct shadow *shadow, enum view view, uint32_t first, uint32_t last, unsigned most);
 
 #endif

@@ -62,7 +62,7 @@ void slots_destroy(struct cpu *cpu)
 	for (unsigned i = 0; cpu->slots && i < cpu->slot_count; i++) {
 		struct slot *s = &cpu->slots[i];
 
-		shadow_empty(&s->shadow, 0, 1024);
+		shadow_destroy(&s->shadow);
 		jump_table_destroy(s->table);
 		for (enum view v = VIEW_KERNEL; v < VIEWS; v++)
 			if (s->view[v])

@@ -6,15 +6,16 @@
 
 #include "cpu/x86/cache/block.h"
 #include "cpu/x86/space/codepage.h"
+#include "cpu/x86/space/cost.h"
 #include "cpu/x86/space/fill.h"
 #include "cpu/x86/space/mmu.h"
 #include "cpu/x86/space/slot.h"
 
-enum { SETS = 512, WAYS = 4, FIRST_THRESHOLD = 6, PATIENCE_STEP = 3, MOST_PATIENCE = 9, WORTH_IT = 96, HOLD = 16 };
+enum { SETS = 512, WAYS = 4, PATIENCE_STEP = 3, MOST_PATIENCE = 9, HOLD = 16 };
 enum { SOFT_ENTRIES = 256, NO_TAG = 1 };
 
-/* A string instruction that is checked takes some 60 ns for each page more; a fault takes that many pages' worth. */
-enum { STRING_PAGES = 32, STRING_WORTH_IT = 128, STRING_SPAN = 8192 };
+/* A string instruction that is checked takes some 60 ns for each page more, and leaves translated code. */
+enum { STRING_PAGES = 32, STRING_PAGE_NS = 86, STRING_SPAN = 8192 };
 
 /* An instruction that has met missing pages. They are kept in sets of WAYS. */
 struct soft_insn {
@@ -22,7 +23,7 @@ struct soft_insn {
 	uint32_t faults;	/* since it was entered, or since it was last met */
 	uint32_t pages;		/* that it went through as a string instruction, in the same time */
 	uint8_t checked;
-	uint8_t patience;	/* threshold is FIRST_THRESHOLD << this */
+	uint8_t patience;	/* threshold is cost.check_after << this */
 	uint8_t met;
 	uint8_t hold;		/* newcomers that it stays in spite of, while checked */
 };
@@ -110,7 +111,7 @@ bool soft_note_fault(struct cpu *cpu, uint32_t physical)
 		return false;
 	insn->faults++;
 	insn->hold = HOLD;
-	if (insn->checked || insn->faults < (uint32_t)FIRST_THRESHOLD << insn->patience)
+	if (insn->checked || insn->faults < cpu->cost->check_after << insn->patience)
 		return false;
 	insn->checked = 1;
 	insn->met = 0;
@@ -132,7 +133,7 @@ bool soft_note_met(struct cpu *cpu, uint32_t physical)
 
 	if (!insn || !insn->checked || ++insn->met < 2)
 		return false;
-	if (insn->faults >= WORTH_IT * 2) {
+	if (insn->faults >= cpu->cost->worth_it * 2) {
 		insn->met = 0;
 		insn->faults = 0;
 		return false;
@@ -301,7 +302,7 @@ static bool worth_it(struct cpu *cpu, uint32_t physical, const struct string_run
 		return true;
 	insn->faults += run->faults;
 	insn->pages += run->pages;
-	if (insn->pages > STRING_WORTH_IT * (FIRST_THRESHOLD + insn->faults)) {
+	if ((uint64_t)insn->pages * STRING_PAGE_NS > (uint64_t)cpu->cost->page * (cpu->cost->check_after + insn->faults)) {
 		uncheck(insn);
 		return false;
 	}
