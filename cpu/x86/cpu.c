@@ -19,6 +19,7 @@
 #include "cpu/x86/space/reach.h"
 #include "cpu/x86/space/soft.h"
 #include "cpu/x86/space/void.h"
+#include "cpu/x86/space/warm.h"
 #include "cpu/x86/space/window.h"
 #include "cpu/x86/system/hostid.h"
 #include "cpu/x86/system/segment.h"
@@ -43,6 +44,10 @@ static bool create_parts(struct cpu *cpu, const struct cpu_config *config, const
 		return false;
 	if (block_cache_create(cpu, config->code_cache ? config->code_cache : DEFAULT_CODE_CACHE, error))
 		return false;
+	if (warm_create(cpu)) {
+		*error = "no memory for a processor";
+		return false;
+	}
 	if (void_create(cpu, error))
 		return false;
 	if (soft_create(cpu)) {
@@ -105,6 +110,7 @@ void cpu_destroy(struct cpu *cpu)
 {
 	fault_remove(cpu);
 	void_destroy(cpu);
+	warm_destroy(cpu);
 	block_cache_destroy(cpu);
 	window_destroy(cpu);
 	soft_destroy(cpu);

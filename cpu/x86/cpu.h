@@ -213,6 +213,9 @@ int cpu_write(struct cpu *cpu, uint32_t address, const void *buf, uint32_t len, 
 /** cpu_dirty - guest-physical memory was or is about to be written from outside (a device, a loader): drop code translated from it. */
 void cpu_dirty(struct cpu *cpu, uint32_t physical, uint32_t len);
 
+/** cpu_warm - guest-physical memory is about to be used at its host address: where the host maps pieces quicker than pages, it does. From any thread. */
+void cpu_warm(struct cpu *cpu, uint32_t physical, uint32_t len);
+
 /**
  * cpu_trim - between two runs of a guest that has little to do: give the memory of translated code back, if there is much of it. What
  * is needed again is translated again.

@@ -177,6 +177,7 @@ struct cpu {
 	struct local_pages local_code;	/* those with code that kernel_exec knows */
 	uint8_t *void_ones, *void_sink;	/* one page each: what is read and what is written where there is no memory */
 	int void_fd;			/* the first */
+	_Atomic uint64_t *warm;		/* pieces of memory that the host has mapped as such, a bit each; NULL: page by page (warm.h) */
 	struct slot *slots, *slot;	/* all; the one in force */
 	unsigned slot_count;
 	uint64_t slot_clock;

@@ -20,6 +20,7 @@ static void dirty(void *opaque, uint64_t gpa, uint64_t len)
 {
 	struct lguest *m = opaque;
 
+	cpu_warm(m->cpu, (uint32_t)gpa, (uint32_t)len);
 	cpu_dirty(m->cpu, (uint32_t)gpa, (uint32_t)len);
 }
 

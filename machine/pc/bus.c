@@ -107,6 +107,7 @@ static void dirty(void *opaque, uint64_t gpa, uint64_t len)
 {
 	struct pc *m = opaque;
 
+	cpu_warm(m->cpu, (uint32_t)gpa, (uint32_t)len);
 	cpu_dirty(m->cpu, (uint32_t)gpa, (uint32_t)len);
 }
 

@@ -174,6 +174,10 @@ int cpu_write(struct cpu *cpu, uint32_t address, const void *buf, uint32_t len, 
 	return vector;
 }
 
+void cpu_warm(struct cpu *cpu, uint32_t physical, uint32_t len)
+{
+}
+
 void cpu_dirty(struct cpu *cpu, uint32_t physical, uint32_t len)
 {
 	cpu->dirties++;

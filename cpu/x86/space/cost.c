@@ -44,6 +44,11 @@ static void map_once(uint8_t *page)
 		*(volatile uint8_t *)page = 1;
 }
 
+static void touch_once(uint8_t *page)
+{
+	*(volatile uint8_t *)page = 1;
+}
+
 static void take_once(uint8_t *page)
 {
 	mprotect(page, PAGE_SIZE, PROT_NONE);
@@ -85,6 +90,12 @@ static void fresh(uint8_t *page)
 	*(volatile uint8_t *)(page + PAGE_SIZE) = 1;
 }
 
+static void moved(uint8_t *page)
+{
+	fresh(page);
+	mremap(page + PAGE_SIZE, PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, page);
+}
+
 static void measure(void)
 {
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO }, before;
@@ -93,6 +104,7 @@ static void measure(void)
 	if (page == MAP_FAILED || sigaction(SIGSEGV, &action, &before))
 		return;
 	found.map = least(page, fresh, map_once);
+	found.touch = least(page, moved, touch_once);
 	use(page);
 	found.signal = least(page, hide, fault_once);
 	found.take = least(page, use, take_once);
@@ -115,6 +127,7 @@ static void decide(void)
 	found.page = found.signal + found.map + found.take + 1;
 	found.check_after = between((uint64_t)CHECK_AFTER * TRIED_NS / found.page, 1, 2 * CHECK_AFTER);
 	found.worth_it = between((uint64_t)WORTH_IT * TRIED_NS / found.page, 8, 2 * WORTH_IT);
+	found.pieces = found.touch > 1500;
 	/* A page that is hidden along comes back, if it does at all, by a signal and a call that grants. */
 	found.bridge = found.take > 8000 ? between(2 * found.take / (found.signal + 1), 1, 4) : 0;
 }
@@ -123,11 +136,11 @@ static void look(void)
 {
 	char word[16];
 
-	found = (struct cost){ .signal = 3100, .map = 6300, .take = 1400 };
+	found = (struct cost){ .signal = 3100, .map = 6300, .touch = 500, .take = 1400 };
 	if (!probe_forced("costs", word, sizeof(word)))
 		measure();
 	else if (!strcmp(word, "dear"))
-		found = (struct cost){ .signal = 12000, .map = 16000, .take = 25000 };
+		found = (struct cost){ .signal = 12000, .map = 16000, .touch = 12000, .take = 25000 };
 	decide();
 }
 

@@ -13,16 +13,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { WARM_PIECE = 256 /* pages */ };
+
 struct cost {
 	/* Measured, in ns. */
 	uint32_t signal;	/* SIGSEGV and back */
 	uint32_t map;		/* one page of a file into a window, and the first access to it */
+	uint32_t touch;		/* of that, the first access */
 	uint32_t take;		/* mprotect() that takes access to a page away which has been used */
 
 	/* Decided. */
 	unsigned check_after;	/* faults until an instruction is checked (soft.h) */
 	unsigned worth_it;	/* faults that a checked instruction must save between two ticks that meet it */
 	uint32_t page;		/* what a page in a window costs, from its fault to its end, in ns */
+	bool pieces;		/* the host is to map memory in pieces, not page by page (warm.h) */
 	unsigned bridge;	/* pages that may be hidden along with two others so that these are taken away by one call, not two */
 };
 

@@ -9,6 +9,7 @@
 #include "cpu/x86/space/compare.h"
 #include "cpu/x86/space/half.h"
 #include "cpu/x86/space/maps.h"
+#include "cpu/x86/space/warm.h"
 
 enum { RUN_USER = 16, RUN_KERNEL = 16384 };
 
@@ -55,7 +56,7 @@ void fill_drop_other_frame(struct cpu *cpu, uint32_t page, uint32_t pte)
 static bool map_frames(struct cpu *cpu, uint8_t *at, uint32_t first, uint32_t count, enum page_state state)
 {
 	bool nothing = first == mmu_void_frame(cpu);
-	int flags = MAP_SHARED | MAP_FIXED | (count <= RUN_USER * 2 ? MAP_POPULATE : 0);
+	int flags = MAP_SHARED | MAP_FIXED | (count <= (cpu->cost->pieces ? WARM_PIECE : RUN_USER * 2) ? MAP_POPULATE : 0);
 
 	return mmap(at, (size_t)count << PAGE_SHIFT, maps_prot(state), flags, nothing ? cpu->void_fd : cpu->ram.fd,
 		    nothing ? 0 : (off_t)first << PAGE_SHIFT) != MAP_FAILED;
@@ -82,14 +83,20 @@ static void map_run(struct cpu *cpu, enum view view, uint32_t page, uint32_t pte
 {
 	bool kernel = in_kernel_half(cpu, page);
 	int most = kernel ? RUN_KERNEL : RUN_USER, before = 0, after = 1;
-	uint32_t limit = kernel ? 1u << 20 : kernel_page(cpu);
+	uint32_t start = kernel ? kernel_page(cpu) : 0, limit = kernel ? 1u << 20 : kernel_page(cpu);
 	uint32_t first, count;
 
 	if (cpu->mmu.mode->flat)
 		most = RUN_KERNEL;
+	if (cpu->cost->pieces) {	/* of which the host maps each page now */
+		if (start < (page & ~(WARM_PIECE - 1u)))
+			start = page & ~(WARM_PIECE - 1u);
+		if (limit > (page | (WARM_PIECE - 1u)) + 1)
+			limit = (page | (WARM_PIECE - 1u)) + 1;
+	}
 	while (after < most && page + (uint32_t)after < limit && joins_run(cpu, view, page + (uint32_t)after, pte, after, state))
 		after++;
-	while (before < most && page - (uint32_t)before > (kernel ? kernel_page(cpu) : 0) &&
+	while (before < most && page - (uint32_t)before > start &&
 	       joins_run(cpu, view, page - (uint32_t)before - 1, pte, -before - 1, state))
 		before++;
 	first = page - (uint32_t)before;

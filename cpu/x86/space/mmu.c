@@ -10,6 +10,7 @@
 #include "cpu/x86/cache/copy.h"
 #include "cpu/x86/space/codepage.h"
 #include "cpu/x86/space/mmu-pae.h"
+#include "cpu/x86/space/warm.h"
 
 /* --- the address space in force ------------------------------------------------------------------------------------------- */
 
@@ -63,8 +64,10 @@ int mmu_fail(const struct cpu *cpu, uint32_t linear, unsigned access, uint32_t r
 
 uint8_t *mmu_host(struct cpu *cpu, uint32_t pte, bool write)
 {
-	if (pte >> PAGE_SHIFT < cpu->ram.pages)
+	if (pte >> PAGE_SHIFT < cpu->ram.pages) {
+		warm_frame(cpu, pte >> PAGE_SHIFT);
 		return cpu->ram.base + (pte & PTE_FRAME);
+	}
 	return write ? cpu->void_sink : cpu->void_ones;
 }
 
