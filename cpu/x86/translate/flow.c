@@ -122,6 +122,13 @@ void translate_go(struct translation *t, uint32_t target)
 	t->done = true;
 }
 
+void translate_go_r8(struct translation *t)
+{
+	translate_depth(t);
+	emit_lookup(t);
+	t->done = true;
+}
+
 static uint32_t next_eip(const struct translation *t)
 {
 	return t->eip + t->insn.len;
@@ -189,8 +196,7 @@ static void ret(struct translation *t)
 {
 	emit_load(&t->e, 4, H_R8, R_ESP, t->esp);
 	t->esp += 4 + (int32_t)(t->insn.imm & 0xffff);
-	translate_depth(t);
-	emit_lookup(t);
+	translate_go_r8(t);
 }
 
 void translate_flow(struct translation *t)
@@ -215,14 +221,12 @@ void translate_flow(struct translation *t)
 		break;
 	case ACT_JMP_IND:
 		indirect_target(t);
-		translate_depth(t);
-		emit_lookup(t);
+		translate_go_r8(t);
 		break;
 	case ACT_CALL_IND:
 		indirect_target(t);
 		push_return(t);
-		translate_depth(t);
-		emit_lookup(t);
+		translate_go_r8(t);
 		break;
 	default:
 		ret(t);

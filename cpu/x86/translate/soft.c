@@ -8,7 +8,8 @@
  *	r9d = page of the operand's last byte		another page than the first's: no match, and C sorts it out
  *	match? then r9 = host address, flags and rax back, and the instruction runs on [r9].
  *
- * Only integer instructions of known operand size are done this way, pushes, and calls.
+ * Only integer instructions of known operand size are done this way, and those that push, pop, call and return. Where there are two
+ * accesses, r12d holds what the first one loaded; a miss of the second starts the instruction again.
  */
 #include "cpu/x86/space/soft.h"
 #include "cpu/x86/translate/address.h"
@@ -19,7 +20,7 @@ static unsigned operand_size(const struct insn *in)
 {
 	unsigned size = in->flags & INSN_BYTE ? 1 : in->opsize;
 
-	if (in->prefix & (PFX_LOCK | PFX_REP | PFX_REPNE))
+	if (in->prefix & (PFX_REP | PFX_REPNE))
 		return 0;
 	if (in->map == MAP_PRIMARY) {
 		if (in->op < 0x40 || (in->op >= 0x80 && in->op <= 0x8b) || (in->op >= 0xc6 && in->op <= 0xc7) ||
@@ -34,7 +35,7 @@ static unsigned operand_size(const struct insn *in)
 		return 1;
 	case 0xb7: case 0xbf:
 		return 2;
-	case 0xaf:
+	case 0xaf: case 0xb0: case 0xb1: case 0xc0: case 0xc1:
 		return size;
 	default:
 		return (in->op & 0xf0) == 0x90 ? 1 : 0;
@@ -89,23 +90,120 @@ static bool soft_copy(struct translation *t)
 	return true;
 }
 
-/* lea r8d, [esp - size]; check; mov [r9], what; esp = r8d */
-static bool soft_push(struct translation *t)
+/* r8d holds the address. mov reg, [r9] */
+static void checked_load(struct translation *t, unsigned reg)
+{
+	emit_check(t, 4, false);
+	emit_rex(&t->e, 0, reg, 0, H_R9);
+	emit8(&t->e, 0x8b);
+	emit8(&t->e, (uint8_t)((reg & 7) << 3 | (H_R9 & 7)));
+}
+
+/* What is pushed: a register, or, if that is none, a number. ESP is set behind the access, and r8d with it. */
+enum { NO_REGISTER = -1 };
+
+static void checked_push(struct translation *t, int reg, uint32_t imm)
+{
+	struct emit *e = &t->e;
+
+	emit_lea(e, H_R8, R_ESP, -4);
+	emit_check(t, 4, true);
+	emit_rex(e, 0, reg < 0 ? 0 : (unsigned)reg, 0, H_R9);
+	if (reg < 0) {			/* mov dword [r9], imm */
+		emit8(e, 0xc7), emit8(e, H_R9 & 7);
+		emit32(e, imm);
+	} else {			/* mov [r9], reg */
+		emit8(e, 0x89), emit8(e, (uint8_t)((reg & 7) << 3 | (H_R9 & 7)));
+	}
+	emit_mov32(e, R_ESP, H_R8);
+}
+
+/* reg = the operand of an indirect push, call or jump */
+static void checked_operand(struct translation *t, unsigned reg)
+{
+	if (t->insn.mem) {
+		emit_address(&t->e, t->cpu, &t->insn, true);
+		checked_load(t, reg);
+	} else {
+		emit_mov32(&t->e, reg, t->insn.rm);
+	}
+}
+
+static void soft_moffs(struct translation *t)
+{
+	static const uint8_t opcode[4] = { 0x8a, 0x8b, 0x88, 0x89 };
+	struct insn as = translate_moffs_operand(&t->insn);
+	unsigned size = t->insn.op & 1 ? t->insn.opsize : 1;
+	struct emit *e = &t->e;
+
+	emit_address(e, t->cpu, &as, true);
+	emit_check(t, size, t->insn.op & 2);
+	if (size == 2)
+		emit8(e, 0x66);
+	emit8(e, 0x41), emit8(e, opcode[t->insn.op & 3]), emit8(e, R_EAX << 3 | (H_R9 & 7));
+}
+
+/* ESP is settled, as before every instruction that is checked. */
+static bool soft_stack(struct translation *t)
 {
 	const struct insn *in = &t->insn;
-	struct emit *e = &t->e;
 
 	if (in->opsize != 4 || t->cpu->segmented)
 		return false;
-	emit_lea(e, H_R8, R_ESP, -4);
-	emit_check(t, 4, true);
-	if (in->action == ACT_PUSH_REG) {			/* mov [r9], reg */
-		emit8(e, 0x41), emit8(e, 0x89), emit8(e, (uint8_t)((in->op & 7) << 3 | 1));
-	} else {						/* mov dword [r9], imm */
-		emit8(e, 0x41), emit8(e, 0xc7), emit8(e, 0x01);
-		emit32(e, in->action == ACT_CALL ? t->eip + in->len : in->imm);
+	switch (in->action) {
+	case ACT_PUSH_REG:
+		checked_push(t, in->op & 7, 0);
+		return true;
+	case ACT_PUSH_IMM:
+		checked_push(t, NO_REGISTER, in->imm);
+		return true;
+	case ACT_PUSH_MEM:
+		checked_operand(t, H_R12);
+		checked_push(t, H_R12, 0);
+		return true;
+	case ACT_POP_REG:
+		emit_mov32(&t->e, H_R8, R_ESP);
+		checked_load(t, in->op & 7);
+		t->esp = (in->op & 7) == R_ESP ? 0 : 4;
+		return true;
+	default:	/* LEAVE */
+		emit_mov32(&t->e, H_R8, R_EBP);
+		checked_load(t, R_EBP);
+		emit_lea(&t->e, R_ESP, H_R8, 4);
+		return true;
 	}
-	emit_mov32(e, R_ESP, H_R8);
+}
+
+static bool soft_flow(struct translation *t)
+{
+	const struct insn *in = &t->insn;
+	uint32_t next = t->eip + in->len;
+
+	if (in->opsize != 4 || t->cpu->segmented)
+		return false;
+	switch (in->action) {
+	case ACT_CALL:
+		checked_push(t, NO_REGISTER, next);
+		translate_go(t, next + in->imm);
+		break;
+	case ACT_CALL_IND:
+		checked_operand(t, H_R12);
+		checked_push(t, NO_REGISTER, next);
+		emit_mov32(&t->e, H_R8, H_R12);
+		translate_go_r8(t);
+		break;
+	case ACT_JMP_IND:
+		checked_operand(t, H_R8);
+		translate_go_r8(t);
+		break;
+	default:	/* RET */
+		emit_mov32(&t->e, H_R8, R_ESP);
+		checked_load(t, H_R8);
+		t->esp = 4 + (int32_t)(in->imm & 0xffff);
+		translate_go_r8(t);
+		break;
+	}
+	t->done = true;
 	return true;
 }
 
@@ -116,14 +214,13 @@ bool translate_soft(struct translation *t, uint32_t physical)
 	switch (t->insn.action) {
 	case ACT_COPY:
 		return soft_copy(t);
-	case ACT_PUSH_REG: case ACT_PUSH_IMM:
-		return soft_push(t);
-	case ACT_CALL:
-		if (!soft_push(t))
-			return false;
-		translate_go(t, t->eip + t->insn.len + t->insn.imm);
-		t->done = true;
+	case ACT_MOFFS:
+		soft_moffs(t);
 		return true;
+	case ACT_PUSH_REG: case ACT_PUSH_IMM: case ACT_PUSH_MEM: case ACT_POP_REG: case ACT_LEAVE:
+		return soft_stack(t);
+	case ACT_CALL: case ACT_CALL_IND: case ACT_JMP_IND: case ACT_RET:
+		return soft_flow(t);
 	case ACT_STRING:
 		if (!soft_does_string(&t->insn))
 			return false;

@@ -61,16 +61,23 @@ void translate_simple_lea(struct translation *t)
 		translate_lea(t);
 }
 
-static void translate_moffs(struct translation *t)
+struct insn translate_moffs_operand(const struct insn *insn)
 {
-	static const uint8_t opcode[4] = { 0x8a, 0x8b, 0x88, 0x89 };
-	struct insn as = t->insn;	/* the same with a ModRM operand [disp32] */
+	struct insn as = *insn;
 
 	as.mem = true;
 	as.flags |= INSN_MODRM;
 	as.base = as.index = -1;
 	as.scale = 0;
 	as.adsize = 4;
+	return as;
+}
+
+static void translate_moffs(struct translation *t)
+{
+	static const uint8_t opcode[4] = { 0x8a, 0x8b, 0x88, 0x89 };
+	struct insn as = translate_moffs_operand(&t->insn);
+
 	emit_operand(&t->e, t->cpu, &as, t->insn.op & 1 && t->insn.opsize == 2 ? 0x66 : 0, opcode[t->insn.op & 3], R_EAX, 0);
 }
 

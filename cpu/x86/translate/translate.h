@@ -74,6 +74,10 @@ bool translate_soft(struct translation *t, uint32_t physical);
 void translate_emulate(struct translation *t);
 /** translate_go - continue at a guest address known now, ending the block. */
 void translate_go(struct translation *t, uint32_t target);
+/** translate_go_r8 - continue at the guest address in r8d, ending the block. */
+void translate_go_r8(struct translation *t);
+/** translate_moffs_operand - MOV between EAX and an absolute address, as if that were a ModRM operand [disp32]. */
+struct insn translate_moffs_operand(const struct insn *insn);
 /** translate_chain - a jump that can be chained: @opcode (jmp, or the second byte of jcc) and a displacement for C to patch. */
 void translate_chain(struct translation *t, uint8_t opcode, uint32_t target);
 

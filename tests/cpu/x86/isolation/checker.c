@@ -84,7 +84,7 @@ static const ZydisMnemonic unlisted[] = { ZYDIS_MNEMONIC_FNSTENV, ZYDIS_MNEMONIC
 static const ZydisMnemonic checked_list[] = {
 #define M(name) ZYDIS_MNEMONIC_##name
 	M(ADD), M(OR), M(ADC), M(SBB), M(AND), M(SUB), M(XOR), M(CMP), M(TEST), M(XCHG), M(MOV), M(MOVZX), M(MOVSX),
-	M(INC), M(DEC), M(NOT), M(NEG), M(MUL), M(IMUL), M(DIV), M(IDIV),
+	M(INC), M(DEC), M(NOT), M(NEG), M(MUL), M(IMUL), M(DIV), M(IDIV), M(XADD), M(CMPXCHG),
 	M(SETB), M(SETBE), M(SETL), M(SETLE), M(SETNB), M(SETNBE), M(SETNL), M(SETNLE),
 	M(SETNO), M(SETNP), M(SETNS), M(SETNZ), M(SETO), M(SETP), M(SETS), M(SETZ),
 #undef M
@@ -445,6 +445,21 @@ static bool is_checked(const struct check *c, const ZydisDecodedOperand *op)
 	       (kind & KIND_WRITE || !(op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE));
 }
 
+/* mov r8d or r12d, [r9]: what is loaded is the guest's. mov [r9], r12d: it may have it back. */
+static bool moves_scratch(struct check *c)
+{
+	unsigned to_bits = 0, from_bits = 0;
+	int to = op_gpr(&c->op[0], &to_bits), from = op_gpr(&c->op[1], &from_bits);
+
+	if (c->in.mnemonic != ZYDIS_MNEMONIC_MOV)
+		return false;
+	if ((to == R8 || to == R12) && to_bits == 32) {
+		set(c, to, V_GUEST, 0);
+		return true;
+	}
+	return from == R12 && from_bits == 32 && kind_is_guests(kind_of(c, R12));
+}
+
 /* The one instruction behind a check. */
 static bool check_access(struct check *c)
 {
@@ -453,7 +468,7 @@ static bool check_access(struct check *c)
 	if (!among(checked_list, COUNT(checked_list), c->in.mnemonic))
 		return refuse(c, RULE_ACCESS);
 	for (unsigned i = 0; i < c->in.raw.prefix_count; i++)
-		if (!memchr("\x66\x41", c->in.raw.prefixes[i].value, 2))
+		if (!memchr("\x66\xf0\x41\x45", c->in.raw.prefixes[i].value, 4))
 			return refuse(c, RULE_ACCESS);
 	for (unsigned i = 0; i < c->in.operand_count; i++) {
 		if (!is_mem(&c->op[i]))
@@ -465,7 +480,7 @@ static bool check_access(struct check *c)
 	if (count != 1)
 		return refuse(c, RULE_ACCESS);
 	set(c, R9, V_ANY, 0);
-	return check_registers(c) && write_registers(c);
+	return moves_scratch(c) || (check_registers(c) && write_registers(c));
 }
 
 static bool check_instruction(struct check *c)

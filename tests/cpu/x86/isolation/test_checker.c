@@ -70,6 +70,9 @@ static const struct example {
 	uint32_t len;
 	bool by_register;
 } examples[] = {
+	{ NULL, "a checked lock", CODE(ADDRESS_IN_R8 CHECK_WRITE4 "\xf0\x41\x01\x01" EXIT) },
+	{ NULL, "a checked push of memory", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x45\x8b\x21\x44\x8d\x44\x24\xfc" CHECK_WRITE4
+	       "\x45\x89\x21\x44\x89\xc4" EXIT) },
 	/* Where the window is in r13. */
 	{ NULL, "r13: one register", CODE_R13("\x42\x8b\x44\x2b\x08\x42\x89\x0c\x28\x42\x8b\x44\x2d\x00" EXIT) },
 	{ NULL, "r13: the stack", CODE_R13("\x42\x89\x4c\x2c\xfc\x8d\x64\x24\xfc" EXIT) },
@@ -428,9 +431,13 @@ static const struct example {
 	{ "access", "an index", CODE(ADDRESS_IN_R8 CHECK_READ1 "\x41\x8a\x04\x09" EXIT) },
 	{ "windowed", "32 bits of a checked address", CODE(ADDRESS_IN_R8 CHECK_READ1 "\x67\x41\x8a\x01" EXIT) },
 	{ "access", "in the window", CODE(ADDRESS_IN_R8 CHECK_READ1 "\x65\x67\x41\x8a\x01" EXIT) },
-	{ "access", "lock", CODE(ADDRESS_IN_R8 CHECK_WRITE4 "\xf0\x41\x01\x01" EXIT) },
+	{ "access", "a lock beyond what was checked for writing", CODE(ADDRESS_IN_R8 CHECK_READ4 "\xf0\x41\x01\x01" EXIT) },
+	{ "reserved", "r13 loaded from guest memory", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x45\x8b\x29" EXIT) },
+	{ "scratch", "r10 loaded from guest memory", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x45\x8b\x11" EXIT) },
+	{ "scratch", "an unknown r12 stored", CODE(ADDRESS_IN_R8 CHECK_WRITE4 "\x45\x89\x21" EXIT) },
+	{ "scratch", "half of r12 stored", CODE(ADDRESS_IN_R8 CHECK_WRITE4 "\x66\x45\x89\x21" EXIT) },
 	{ "access", "a bit test, which goes elsewhere", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\x0f\xa3\x01" EXIT) },
-	{ "access", "a scratch register stored", CODE(ADDRESS_IN_R8 CHECK_WRITE4 "\x45\x89\x19" EXIT) },
+	{ "scratch", "a scratch register stored", CODE(ADDRESS_IN_R8 CHECK_WRITE4 "\x45\x89\x19" EXIT) },
 	{ "access", "another register's address", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\x8b\x00" EXIT) },
 	{ "access", "no access", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x89\xc0" EXIT) },
 	{ "access", "r9 copied", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x44\x89\xc8" EXIT) },
