@@ -148,10 +148,17 @@ static void look_tsc(struct finding *f)
 	char source[32];
 
 	read_text("/sys/devices/system/clocksource/clocksource0/current_clocksource", source, sizeof(source));
-	if (clock_tsc_is_stable())
+	switch (clock_tsc_trust()) {
+	case CLOCK_TSC_CONSTANT:
 		found(f, GOOD, "constant, %u kHz; the host's clock is %s", clock_tsc_khz(), *source ? source : "unknown");
-	else
-		found(f, SLOWER, "not constant, or marked unstable by the kernel");
+		break;
+	case CLOCK_TSC_STEADY:
+		found(f, SLOWER, "steady, %u kHz, but neither CPUID nor the kernel vouch for it; the host's clock is %s", clock_tsc_khz(),
+		      *source ? source : "unknown");
+		break;
+	default:
+		found(f, SLOWER, "its rate changes, or processors have different ones");
+	}
 }
 
 /* Only the tests compare with code that the processor runs in 32-bit mode. A child tries, since it may not survive that. */
@@ -205,7 +212,7 @@ static const struct check checks[] = {
 	 "a security policy forbids it: allow memfd and execmem for kennel (SELinux), or leave the hardened profile"},
 	{"address space", look_address_space, "raise the limit (ulimit -v unlimited), or set vm.overcommit_memory to 0 or 1"},
 	{"mapping limit", look_mappings, "sysctl vm.max_map_count=65530, as root on the host; below it guests run, but slower"},
-	{"time stamp counter", look_tsc, "guests keep time by timer ticks instead; nothing to be done inside a virtual machine"},
+	{"time stamp counter", look_tsc, "guests ask their kernel for the time, or keep it by timer ticks; nothing to be done inside a virtual machine"},
 	{"io_uring", look_uring, "disks use threads instead; if you want it: sysctl kernel.io_uring_disabled=0, or the container's seccomp profile"},
 	{"seccomp", look_seccomp, "guests run without a sandbox (as with --no-sandbox)"},
 	{"tap networking", look_tun, "--net user works without; --net tap=NAME needs read and write access to the device"},

@@ -158,7 +158,7 @@ static struct machine *create(const struct machine_config *config, struct error 
 	m->ram.fd = -1;
 	m->ram_bytes = (uint32_t)config->memory;
 	m->clock.deadline = m->clock.retry = m->clock.armed = NEVER;
-	m->clock.tsc_khz = clock_tsc_is_stable() ? clock_tsc_khz() : 0;
+	m->clock.tsc_khz = clock_tsc_trust() == CLOCK_TSC_CONSTANT ? clock_tsc_khz() : 0;
 	err = command_line_check_memory(config->command_line, error);
 	if (!err && config->dump_code)
 		err = dump_open(config->dump_code, &m->dump_fd, error);

@@ -37,9 +37,9 @@ static uint64_t counter(void *opaque)
 	return clock_tsc();
 }
 
-static uint64_t monotonic(void *opaque)
+static uint64_t raw(void *opaque)
 {
-	return clock_monotonic_ns();
+	return clock_raw_ns();
 }
 
 static uint64_t realtime(void *opaque)
@@ -65,6 +65,13 @@ bool pc_clock_cold(struct pc *m, uint32_t msr, bool write, uint64_t *value)
 	known = write ? kvmclock_write(&m->clock, msr, *value) : kvmclock_read(&m->clock, msr, value);
 	cpu_fpu_acquire(m->cpu);
 	return known;
+}
+
+void pc_sync_cold(struct pc *m)
+{
+	cpu_fpu_release(m->cpu);
+	kvmclock_sync(&m->clock);
+	cpu_fpu_acquire(m->cpu);
 }
 
 void pc_paused_cold(struct pc *m)
@@ -157,7 +164,7 @@ int pc_bus_create(struct pc *m, const struct machine_devices *config, struct err
 	int err;
 
 	m->mem = (struct virtio_mem){.base = m->ram.base, .size = (uint64_t)m->ram.pages * 4096, .dirty = dirty, .opaque = m};
-	kvmclock_init(&m->clock, &m->mem, m->tsc_khz, counter, monotonic, realtime, m);
+	kvmclock_init(&m->clock, &m->mem, m->tsc_khz, counter, raw, realtime, m);
 	io_lock();
 	if (config->console)
 		m->console = pc_console_create(config->console, virtio_console);

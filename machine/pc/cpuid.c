@@ -88,7 +88,7 @@ static void extended(const struct pc *m, uint32_t leaf, uint32_t regs[4])
 		break;
 	case 0x80000007:
 		clear(regs);
-		regs[EDX] = m->tsc_khz ? INVARIANT_TSC : 0;
+		regs[EDX] = m->tsc_constant ? INVARIANT_TSC : 0;
 		break;
 	case 0x80000008:
 		/* 36 physical bits, as paging has with PAE, and 32 linear ones. */

@@ -1,10 +1,30 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * The guest reads the counter itself, so its time runs at the counter's rate, as that was measured. And the counter is not ours: one
+ * that is not announced as invariant may stop in deep sleep, change its rate, or be another one after the host, itself a virtual machine,
+ * was moved. So the host's clock is the judge: CLOCK_MONOTONIC_RAW, as time servers bend the others and guests have watchdogs that
+ * compare clocks. About once a second, and whenever the two are found apart, the guest is given another line to go by:
+ *
+ * - It begins where the old one has led to, and meets the host's time a second later, if it need not bend by more than BEND_NS for that.
+ * - A guest that is late by more than JUMP_NS is put right at once: the counter has stood still, or gone back.
+ * - A guest that is early is never put back. It is slowed down; where that would take longer than some seconds, the host has slept
+ *   (its clocks have, the counter not), and the guest's system time is right from now on, whatever it is.
+ *
+ * A guest that uses the counter as its clock, without asking us, will compare it with this one, and come to us when they differ.
+ *
+ * Clocks are always read together (clock_read_both()): a thread that is not run for a while between two readings would otherwise
+ * believe them apart.
+ */
 #include "machine/pc/kvmclock.h"
 
 #include <stddef.h>
 #include <string.h>
 
-#define NSEC	UINT64_C(1000000000)
+#define NSEC		NSEC_PER_SEC
+#define BEND_NS		INT64_C(200000)
+#define SLOW_NS		(INT64_C(1000000000) / 16)	/* BEND_NS of a guest that is far ahead */
+#define JUMP_NS		INT64_C(1000000)
+#define UNSURE_NS	UINT64_C(100000)	/* a reading that took longer says nothing */
 
 enum { EAX, EBX, ECX, EDX };
 
@@ -14,9 +34,6 @@ enum {
 	FEATURE_CLOCKSOURCE2 = 1u << 3,
 	FEATURE_CLOCKSOURCE_STABLE = 1u << 24,
 };
-
-/* What the system-time register says: an address, and whether it counts. */
-enum { ENABLE = 1 };
 
 /* Linux, msr.rst: struct pvclock_vcpu_time_info, struct pvclock_wall_clock. An odd version would say "being written". */
 struct system_time {
@@ -39,8 +56,8 @@ _Static_assert(sizeof(struct system_time) == 32, "an interface");
 _Static_assert(sizeof(struct wall_clock) == 12, "an interface");
 
 /*
- * ns = ((ticks << shift) * mul) >> 32, with the shift to the right if it is negative. The shift brings the rate to between one and two
- * ticks a nanosecond, which leaves mul all its 32 bits.
+ * For kvmclock_guest_ns(). The shift (to the right if it is negative) brings the rate to between one and two ticks a nanosecond, which
+ * leaves mul all its 32 bits.
  */
 static void find_scale(uint64_t hz, uint32_t *mul, int8_t *shift)
 {
@@ -65,35 +82,121 @@ static bool store(struct kvmclock *clock, uint64_t address, const void *data, si
 	return true;
 }
 
+/* --- the guest's line ------------------------------------------------------------------------------------------------ */
+
+static uint64_t page(const struct kvmclock *clock)
+{
+	return clock->system & ~(uint64_t)KVMCLOCK_ENABLE;
+}
+
+/* What the guest has not taken away yet. */
+static uint8_t flag_left(const struct kvmclock *clock)
+{
+	const struct system_time *time = virtio_mem_at(clock->mem, page(clock), sizeof(*time));
+
+	return time ? time->flags & FLAG_GUEST_STOPPED : 0;
+}
+
+/* The version is never odd, as the guest does not run meanwhile. */
+static void show(struct kvmclock *clock, uint8_t flags)
+{
+	struct system_time time = {
+		.version = clock->version + 2,
+		.tsc_timestamp = clock->base_tsc,
+		.system_time = clock->base_ns,
+		.tsc_to_system_mul = clock->mul,
+		.tsc_shift = clock->shift,
+		.flags = (uint8_t)(flags | (clock->went_back ? 0 : FLAG_TSC_STABLE)),
+	};
+
+	if (store(clock, page(clock), &time, sizeof(time)))
+		clock->version = time.version;
+}
+
+static int64_t clamp(int64_t value, int64_t least, int64_t most)
+{
+	return value < least ? least : value > most ? most : value;
+}
+
+/* A line from @at, where it is @ns, that gains @gain ns on the host within a second. */
+static void draw(struct kvmclock *clock, const struct clock_pair *at, uint64_t ns, int64_t gain)
+{
+	clock->base_tsc = at->first;
+	clock->base_ns = ns;
+	clock->seen = at->second;
+	find_scale((uint64_t)((unsigned __int128)clock->hz * NSEC / (uint64_t)((int64_t)NSEC + gain)), &clock->mul, &clock->shift);
+}
+
+/* The counter's rate from here on: as it was since the last time, if that is long enough ago to tell, and if it is possible at all. */
+static void learn_rate(struct kvmclock *clock, const struct clock_pair *at)
+{
+	uint64_t nominal = clock->khz * UINT64_C(1000), passed = at->second - clock->learnt.second, hz;
+
+	if (passed < NSEC / 2)
+		return;
+	hz = (uint64_t)((unsigned __int128)(at->first - clock->learnt.first) * NSEC / passed);
+	if (hz > nominal - nominal / 500 && hz < nominal + nominal / 500)
+		clock->hz = hz;
+	clock->learnt = *at;
+}
+
+void kvmclock_sync(struct kvmclock *clock)
+{
+	struct clock_pair at = clock_read_both(clock->tsc, clock->monotonic, clock->opaque);
+	uint64_t ns = kvmclock_guest_ns(clock, at.first);
+	int64_t late = (int64_t)(at.second - clock->start - ns);
+
+	if (!(clock->system & KVMCLOCK_ENABLE) || at.width * 1000000 / clock->khz > UNSURE_NS)
+		return;
+	if (late > JUMP_NS || at.first < clock->base_tsc) {
+		clock->went_back = true;
+		ns += late > 0 ? (uint64_t)late : 0;
+		late = 0;
+		clock->learnt = at;
+	} else if (late < -(int64_t)NSEC) {
+		clock->start = at.second - ns;
+		late = 0;
+		clock->learnt = at;
+	} else {
+		learn_rate(clock, &at);
+	}
+	draw(clock, &at, ns, clamp(late, late < -JUMP_NS ? -SLOW_NS : -BEND_NS, BEND_NS));
+	clock->residue = (uint64_t)(late < 0 ? -late : late);
+	show(clock, flag_left(clock));
+}
+
 static bool write_system(struct kvmclock *clock, uint64_t value)
 {
-	struct system_time time = { .version = clock->version + 2, .flags = FLAG_TSC_STABLE };
+	struct clock_pair at = clock_read_both(clock->tsc, clock->monotonic, clock->opaque);
 
-	if (value & ENABLE) {
-		time.tsc_timestamp = clock->tsc(clock->opaque);
-		time.system_time = clock->monotonic(clock->opaque) - clock->start;
-		find_scale(clock->khz * UINT64_C(1000), &time.tsc_to_system_mul, &time.tsc_shift);
-		if (!store(clock, value & ~(uint64_t)ENABLE, &time, sizeof(time)))
-			return false;
-		clock->version = time.version;
-	}
+	if ((value & KVMCLOCK_ENABLE) && !virtio_mem_at(clock->mem, value & ~(uint64_t)KVMCLOCK_ENABLE, sizeof(struct system_time)))
+		return false;
 	clock->system = value;
+	if (value & KVMCLOCK_ENABLE) {
+		clock->hz = clock->khz * UINT64_C(1000);
+		clock->residue = 0;
+		clock->learnt = at;
+		draw(clock, &at, at.second - clock->start, 0);
+		show(clock, 0);
+	}
 	return true;
 }
 
 void kvmclock_paused(struct kvmclock *clock)
 {
-	uint64_t at = (clock->system & ~(uint64_t)ENABLE) + offsetof(struct system_time, flags);
-	const uint8_t flags = FLAG_TSC_STABLE | FLAG_GUEST_STOPPED;
+	const uint8_t flags = FLAG_GUEST_STOPPED | (clock->went_back ? 0 : FLAG_TSC_STABLE);
 
-	if (clock->system & ENABLE)
-		store(clock, at, &flags, sizeof(flags));
+	if (clock->system & KVMCLOCK_ENABLE)
+		store(clock, page(clock) + offsetof(struct system_time, flags), &flags, sizeof(flags));
 }
+
+/* --- registers ------------------------------------------------------------------------------------------------------- */
 
 /* The time of day at which system time was 0. */
 static bool write_wall(struct kvmclock *clock, uint64_t value)
 {
-	uint64_t since = clock->monotonic(clock->opaque) - clock->start, then = clock->realtime(clock->opaque) - since;
+	struct clock_pair at = clock_read_both(clock->monotonic, clock->realtime, clock->opaque);
+	uint64_t then = at.second - (at.first - clock->start);
 	struct wall_clock wall = { .version = 2, .sec = (uint32_t)(then / NSEC), .nsec = (uint32_t)(then % NSEC) };
 
 	if (!store(clock, value, &wall, sizeof(wall)))
@@ -144,6 +247,7 @@ void kvmclock_reset(struct kvmclock *clock)
 	clock->start = clock->monotonic(clock->opaque);
 	clock->system = clock->wall = 0;
 	clock->version = 0;
+	clock->went_back = false;
 }
 
 void kvmclock_init(struct kvmclock *clock, const struct virtio_mem *mem, uint32_t khz, uint64_t (*tsc)(void *opaque),

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/clock.h"
 #include "machine/dump.h"
 
 /* Clocks and timers of the board are below this port: a write there may have moved a deadline. */
@@ -118,8 +119,12 @@ static void poll_board(struct pc *m)
 
 static void look_around(struct pc *m)
 {
-	if (m->armed != NEVER && m->armed <= now())
+	uint64_t at = now();
+
+	if (m->armed != NEVER && m->armed <= at)
 		m->armed = NEVER;
+	if (unlikely(kvmclock_strays(&m->clock, clock_tsc(), clock_raw_ns())))
+		pc_sync_cold(m);
 	poll_board(m);
 	update_irq(m);
 	if (unlikely(atomic_load(&m->stop)) && !m->ended) {

@@ -91,7 +91,8 @@ static struct machine *create(const struct machine_config *config, struct error 
 	m->kernel = config->kernel;
 	m->initrd = config->initrd;
 	m->thread = pthread_self();
-	m->tsc_khz = clock_tsc_is_stable() ? clock_tsc_khz() : 0;
+	m->tsc_khz = clock_tsc_trust() != CLOCK_TSC_BAD ? clock_tsc_khz() : 0;
+	m->tsc_constant = clock_tsc_trust() == CLOCK_TSC_CONSTANT;
 	err = complete_command_line(m, config->command_line, error);
 	if (!err && config->dump_code)
 		err = dump_open(config->dump_code, &m->dump_fd, error);

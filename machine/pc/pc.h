@@ -61,6 +61,7 @@ struct pc {
 	int dump_fd;			/* -1: none */
 	struct cpu_ram ram;
 	uint32_t tsc_khz;		/* 0: the counter is not good enough to be a clock */
+	bool tsc_constant;		/* it is one by itself, and the guest may use it without asking us */
 
 	/* What it is built of. */
 	struct board board;
@@ -130,6 +131,8 @@ void pc_bus_destroy(struct pc *m);
 bool pc_clock_cpuid_cold(struct pc *m, uint32_t leaf, uint32_t regs[4]);
 /** pc_clock_cold - RDMSR or WRMSR of the hypervisor's clock; false: it does not have that register */
 bool pc_clock_cold(struct pc *m, uint32_t msr, bool write, uint64_t *value);
+/** pc_sync_cold - bring the hypervisor's clock together with the host's */
+void pc_sync_cold(struct pc *m);
 /** pc_paused_cold - tell the guest that it was not run for seconds */
 void pc_paused_cold(struct pc *m);
 

@@ -13,33 +13,43 @@ static struct virtio_mem mem;
 static struct kvmclock clock_under_test;
 static uint64_t tsc_now, mono_ns, real_ns;
 static uint64_t dirty_at, dirty_len;
-
-static uint64_t tsc(void *opaque)
-{
-	return tsc_now;
-}
-
-static uint64_t monotonic(void *opaque)
-{
-	return mono_ns;
-}
-
-static uint64_t realtime(void *opaque)
-{
-	return real_ns;
-}
-
-static void dirty(void *opaque, uint64_t gpa, uint64_t len)
-{
-	dirty_at = gpa;
-	dirty_len = len;
-}
+static unsigned int stalls;		/* so many readings of a clock to come are followed by a while in which we are not run */
 
 static void pass(uint64_t ns, uint32_t khz)
 {
 	mono_ns += ns;
 	real_ns += ns;
 	tsc_now += ns / 1000 * khz / 1000;
+}
+
+static uint64_t stall(uint64_t value)
+{
+	if (stalls) {
+		stalls--;
+		pass(10000000, 2400000);
+	}
+	return value;
+}
+
+static uint64_t tsc(void *opaque)
+{
+	return stall(tsc_now);
+}
+
+static uint64_t monotonic(void *opaque)
+{
+	return stall(mono_ns);
+}
+
+static uint64_t realtime(void *opaque)
+{
+	return stall(real_ns);
+}
+
+static void dirty(void *opaque, uint64_t gpa, uint64_t len)
+{
+	dirty_at = gpa;
+	dirty_len = len;
 }
 
 static void init(uint32_t khz)
@@ -64,7 +74,6 @@ static uint64_t guest_ns(uint64_t address)
 	memcpy(&time, page + 16, 8);
 	memcpy(&mul, page + 24, 4);
 	assert_int_equal(version & 1, 0);
-	assert_int_equal(page[29], 1);
 	delta = tsc_now - stamp;
 	delta = (int8_t)page[28] < 0 ? delta >> -(int8_t)page[28] : delta << page[28];
 	return time + (uint64_t)((unsigned __int128)delta * mul >> 32);
@@ -115,6 +124,7 @@ static void it_keeps_time_at_any_rate(void **state)
 		assert_in_range(guest_khz(base + 64), rates[i] - rates[i] / 1000000 - 1, rates[i] + rates[i] / 1000000 + 1);
 		begin = guest_ns(base + 64);
 		assert_int_equal(begin, 3 * SECOND);
+		assert_int_equal(memory[64 + 29], 1);
 		pass(1000 * SECOND, rates[i]);
 		assert_in_range(guest_ns(base + 64) - begin, 1000 * SECOND - 2000, 1000 * SECOND + 2000);
 	}
@@ -182,6 +192,161 @@ static void a_pause_is_told(void **state)
 	assert_int_equal(memory[29], 1);
 }
 
+/* --- together with the host -------------------------------------------------------------------------------------------------- */
+
+static uint64_t late(void)
+{
+	return mono_ns - 99 * SECOND - guest_ns(base);
+}
+
+/* The guest runs for so long, and is interrupted every 10 ms. Its time may not go back. Returns by how much it was off at most. */
+static uint64_t live(uint64_t seconds, int64_t bent_ppm)
+{
+	uint64_t worst = 0, last = guest_ns(base);
+
+	for (uint64_t i = 0; i < seconds * 100; i++) {
+		int64_t off;
+
+		pass(10000000, 2400000);
+		mono_ns += (uint64_t)(10000000 * bent_ppm / 1000000);
+		assert_true(guest_ns(base) >= last);
+		last = guest_ns(base);
+		if (kvmclock_strays(&clock_under_test, tsc_now, mono_ns))
+			kvmclock_sync(&clock_under_test);
+		assert_true(guest_ns(base) >= last);
+		last = guest_ns(base);
+		off = (int64_t)late();
+		if ((uint64_t)(off < 0 ? -off : off) > worst)
+			worst = (uint64_t)(off < 0 ? -off : off);
+	}
+	return worst;
+}
+
+static uint32_t version(void)
+{
+	uint32_t value;
+
+	memcpy(&value, memory, sizeof(value));
+	return value;
+}
+
+static void enable(void)
+{
+	init(2400000);
+	assert_true(kvmclock_write(&clock_under_test, KVMCLOCK_MSR_SYSTEM, base | 1));
+}
+
+/* A clock that a time server bends, or a counter whose rate was not measured well. */
+static void it_follows_the_host(void **state)
+{
+	static const int64_t rates[] = { 0, 20, -20, 150, -150, 450, -450 };
+
+	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		enable();
+		assert_in_range(live(20, rates[i]), 0, 500000);
+		assert_in_range(live(10, rates[i]), 0, 1000);
+		assert_int_equal(memory[29], 1);
+	}
+}
+
+/* Once a second is enough for clocks that agree. */
+static void it_is_left_alone(void **state)
+{
+	uint32_t before;
+
+	enable();
+	before = version();
+	live(20, 0);
+	assert_in_range(version() - before, 2, 40);
+	before = version();
+	assert_true(kvmclock_write(&clock_under_test, KVMCLOCK_MSR_SYSTEM, base));
+	live(3, 0);
+	assert_int_equal(version(), before);
+}
+
+/* A thread that is not run between two readings does not take its clocks for being apart. */
+static void a_stall_is_no_difference(void **state)
+{
+	uint32_t wall[3], before;
+
+	for (unsigned int most = 1; most <= 12; most++) {
+		init(2400000);
+		stalls = most;
+		assert_true(kvmclock_write(&clock_under_test, KVMCLOCK_MSR_SYSTEM, base | 1));
+		assert_int_equal(late(), 0);
+		pass(SECOND, 2400000);
+		stalls = most;
+		kvmclock_sync(&clock_under_test);
+		assert_in_range(late() + 2, 0, 4);
+		assert_int_equal(memory[29], 1);
+		stalls = most;
+		assert_true(kvmclock_write(&clock_under_test, KVMCLOCK_MSR_WALL, base + 64));
+		memcpy(wall, memory + 64, sizeof(wall));
+		assert_int_equal(wall[2], 5);
+	}
+	/* If it never gets two readings together, it leaves things as they are. */
+	before = version();
+	stalls = 15;
+	kvmclock_sync(&clock_under_test);
+	assert_int_equal(version(), before);
+	stalls = 0;
+}
+
+/* In deep sleep; or the host was moved, or has gone to another processor. */
+static void a_counter_that_stands_still_or_goes_back(void **state)
+{
+	enable();
+	live(3, 0);
+	mono_ns += 5 * SECOND;
+	assert_in_range(live(1, 0), 0, 10);
+	assert_int_equal(memory[29], 0);	/* the guest has to look after its order itself */
+	kvmclock_paused(&clock_under_test);
+	assert_int_equal(memory[29], 2);
+	tsc_now -= 1000000000000;
+	assert_true(kvmclock_strays(&clock_under_test, tsc_now, mono_ns));
+	kvmclock_sync(&clock_under_test);
+	assert_int_equal(memory[29], 2);
+	assert_in_range(live(3, 0), 0, 10);
+}
+
+static void a_guest_that_is_early_is_slowed_down(void **state)
+{
+	enable();
+	live(3, 0);
+	tsc_now += 2400000 * 100;
+	assert_in_range(live(3, 0), 50000000, 100000000);
+	assert_int_equal(memory[29], 1);
+	assert_in_range(live(3, 0), 0, 1000000);
+	assert_in_range(live(3, 0), 0, 1000);
+}
+
+/* CLOCK_MONOTONIC has slept with the host, the counter has not. */
+static void a_host_that_has_slept(void **state)
+{
+	uint64_t begin;
+	uint32_t before;
+
+	enable();
+	live(3, 0);
+	tsc_now += UINT64_C(2400000000) * 3600;
+	begin = guest_ns(base);
+	before = version();
+	live(10, 0);
+	assert_in_range(guest_ns(base) - begin, 10 * SECOND - 1000, 10 * SECOND + 1000);
+	assert_in_range(version() - before, 2, 24);	/* and it is at peace with that */
+}
+
+static void what_the_guest_was_told_stays(void **state)
+{
+	enable();
+	kvmclock_paused(&clock_under_test);
+	live(3, 0);
+	assert_int_equal(memory[29], 1 | 2);
+	memory[29] = 1;
+	live(3, 0);
+	assert_int_equal(memory[29], 1);
+}
+
 static void a_bad_counter_is_not_offered(void **state)
 {
 	uint32_t regs[4];
@@ -203,6 +368,13 @@ int main(void)
 		cmocka_unit_test(the_wall_clock),
 		cmocka_unit_test(a_pause_is_told),
 		cmocka_unit_test(a_bad_counter_is_not_offered),
+		cmocka_unit_test(it_follows_the_host),
+		cmocka_unit_test(it_is_left_alone),
+		cmocka_unit_test(a_stall_is_no_difference),
+		cmocka_unit_test(a_counter_that_stands_still_or_goes_back),
+		cmocka_unit_test(a_guest_that_is_early_is_slowed_down),
+		cmocka_unit_test(a_host_that_has_slept),
+		cmocka_unit_test(what_the_guest_was_told_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -335,6 +335,23 @@ static void watchdogs_hear_of_a_pause(void **state)
 	assert_int_equal(run(), MACHINE_POWEROFF);
 }
 
+/* Within a second of the guest's, and while it sleeps as well, its clock is looked after. */
+static void the_clock_is_looked_after(void **state)
+{
+	uint64_t clock = 0x1001;
+	uint32_t before, after;
+
+	m->clock.khz = clock_tsc_khz();
+	assert_true(cpu->ops->msr(m, KVMCLOCK_MSR_SYSTEM, true, &clock));
+	memcpy(&before, m->ram.base + 0x1000, sizeof(before));
+	m->clock.base_ns -= 5 * MS;
+	sleep_for_three_ticks();
+	memcpy(&after, m->ram.base + 0x1000, sizeof(after));
+	assert_in_range(after - before, 2, 20);
+	assert_int_equal(after & 1, 0);
+	assert_in_range(clock_raw_ns() - m->clock.start - kvmclock_guest_ns(&m->clock, clock_tsc()) + MS, 0, 2 * MS);
+}
+
 /* --- how it ends ---------------------------------------------------------------------------------------------------------------- */
 
 static const char *printed;
@@ -491,7 +508,7 @@ int main(void)
 		T(a_virtio_console_only_where_asked_for), T(tables_name_the_lines), T(cold_accesses_put_registers_aside),
 		T(absent_hardware_reads_as_ones), T(the_processor_hears_of_lines), T(another_thread_ends_the_sleep),
 		T(another_thread_interrupts), T(sleeping_ends_with_the_next_tick), T(a_timer_is_armed_for_running_guests),
-		T(watchdogs_hear_of_a_pause), T(ways_to_end), T(triple_faults), T(triple_fault_on_purpose),
+		T(watchdogs_hear_of_a_pause), T(the_clock_is_looked_after), T(ways_to_end), T(triple_faults), T(triple_fault_on_purpose),
 		T(a_reset_after_a_panic_is_a_crash), T(stopped_from_outside), T(a_restart_begins_anew),
 	};
 

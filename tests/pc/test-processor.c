@@ -25,6 +25,7 @@ static int set_up(void **state)
 	memset(&m, 0, sizeof(m));
 	m.cpu = &cpu;
 	m.tsc_khz = 2000000;
+	m.tsc_constant = true;
 	mem = (struct virtio_mem){.base = memory, .size = sizeof(memory)};
 	kvmclock_init(&m.clock, &mem, m.tsc_khz, a_clock, a_clock, a_clock, NULL);
 	return 0;
@@ -118,9 +119,12 @@ static void the_counter_is_a_clock_or_not(void **state)
 	ask(0x80000007, 0, ~0u, r);
 	assert_int_equal(r[EDX], BIT(8));
 	assert_int_equal(r[EAX], 0);
-	m.tsc_khz = 0;
+	/* One that has to be looked after is none by itself; the hypervisor's clock is there all the same. */
+	m.tsc_constant = false;
 	ask(0x80000007, 0, ~0u, r);
 	assert_int_equal(r[EDX], 0);
+	ask(0x40000001, 0, ~0u, r);
+	assert_true(r[EAX] & BIT(3));
 }
 
 static void it_is_a_hypervisor(void **state)
