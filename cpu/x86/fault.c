@@ -65,7 +65,7 @@ static void decode_point(struct cpu *cpu, const struct block *block, const struc
 		else
 			bytes[i] = cpu->ram.base[((size_t)block->second << PAGE_SHIFT) + (at & PAGE_MASK)];
 	}
-	decode(bytes, 15, insn);
+	decode_code(bytes, LONGEST_INSN, block->flags & BLOCK_CODE16, insn);
 }
 
 /* The host's instruction at the PC: is it a string instruction? That may have rewritten its own guest bytes by now. */

@@ -260,7 +260,20 @@ static bool form_exists(const struct insn *insn, const struct opcode *op)
 	return !(insn->prefix & PFX_LOCK) || op->flags & INSN_LOCKABLE;
 }
 
-int decode(const uint8_t *code, unsigned avail, struct insn *insn)
+/*
+ * From here on an instruction of 16-bit code is the one of 32-bit code that does the same. Where 66 is part of the encoding it means the
+ * same in both.
+ */
+static void to_code32(struct insn *insn, const struct opcode *op)
+{
+	bool encodes = op->operand & 0xf0 || (insn->map != MAP_PRIMARY && insn->flags & (INSN_FPU | INSN_SSE));
+
+	insn->prefix ^= encodes ? PFX_ADSIZE : PFX_ADSIZE | PFX_OPSIZE;
+	if (encodes)
+		insn->opsize = insn->prefix & PFX_OPSIZE ? 2 : 4;
+}
+
+int decode_code(const uint8_t *code, unsigned avail, bool code16, struct insn *insn)
 {
 	struct cursor c = { code, 0, avail < INSN_MAX ? avail : INSN_MAX, avail < INSN_MAX };
 	const struct opcode *op;
@@ -279,8 +292,8 @@ int decode(const uint8_t *code, unsigned avail, struct insn *insn)
 			break;
 	}
 	insn->opcode_at = c.at - 1;
-	insn->opsize = insn->prefix & PFX_OPSIZE ? 2 : 4;
-	insn->adsize = insn->prefix & PFX_ADSIZE ? 2 : 4;
+	insn->opsize = !(insn->prefix & PFX_OPSIZE) == code16 ? 2 : 4;
+	insn->adsize = !(insn->prefix & PFX_ADSIZE) == code16 ? 2 : 4;
 
 	op = resolve(op, insn, &c);
 	if (!op)
@@ -291,5 +304,7 @@ int decode(const uint8_t *code, unsigned avail, struct insn *insn)
 	insn->flags = op->flags & FORM_INSN;
 	if (op->flags & FORM_PAIR)
 		insn->flags &= ~(insn->prefix & (PFX_OPSIZE | PFX_REP) ? INSN_FPU : INSN_SSE);
+	if (code16)
+		to_code32(insn, op);
 	return operands(insn, &c, op);
 }

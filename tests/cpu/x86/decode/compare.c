@@ -18,6 +18,7 @@
 
 struct pair {
 	const uint8_t *code;
+	bool code16;
 	struct insn insn;
 	int ret;
 	ZydisDecodedInstruction z;
@@ -25,19 +26,20 @@ struct pair {
 	ZyanStatus status;
 };
 
-static const ZydisDecoder *decoder(void)
+static const ZydisDecoder *decoder(bool code16)
 {
-	static ZydisDecoder d;
-	static bool ready;
+	static ZydisDecoder decoders[2];
+	static bool ready[2];
+	ZydisDecoder *d = &decoders[code16];
 
-	if (!ready) {
-		ZydisDecoderInit(&d, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
-		ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
-		ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
-		ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
-		ready = true;
+	if (!ready[code16]) {
+		ZydisDecoderInit(d, code16 ? ZYDIS_MACHINE_MODE_LEGACY_16 : ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
+		ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+		ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
+		ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
+		ready[code16] = true;
 	}
-	return &d;
+	return d;
 }
 
 /* Instruction sets that Zydis knows and the guest is not offered. */
@@ -308,6 +310,22 @@ static const ZydisDecodedOperand *memory(const struct pair *p)
 	return NULL;
 }
 
+/* What stands before an instruction of 16-bit code is told as what 32-bit code would need there, unless 66 is part of the encoding. */
+static unsigned in_code32(const struct pair *p, unsigned prefixes)
+{
+	bool encodes = p->insn.map != MAP_PRIMARY && p->insn.flags & (INSN_FPU | INSN_SSE);
+
+	switch (p->z.mnemonic) {
+	case ZYDIS_MNEMONIC_MOVNTI: case ZYDIS_MNEMONIC_CLFLUSH: case ZYDIS_MNEMONIC_CLFLUSHOPT: case ZYDIS_MNEMONIC_CLWB:
+	case ZYDIS_MNEMONIC_LFENCE: case ZYDIS_MNEMONIC_MFENCE: case ZYDIS_MNEMONIC_SFENCE:
+		encodes = true;
+		break;
+	default:
+		break;
+	}
+	return prefixes ^ (encodes ? PFX_ADSIZE : PFX_ADSIZE | PFX_OPSIZE);
+}
+
 static const char *compare_prefixes(const struct pair *p)
 {
 	unsigned want = 0;
@@ -333,6 +351,8 @@ static const char *compare_prefixes(const struct pair *p)
 			want |= PFX_SEG;
 		}
 	}
+	if (p->code16)
+		want = in_code32(p, want);
 	if (p->insn.prefix != want)
 		return "prefixes";
 	if (p->insn.adsize * 8 != p->z.address_width)
@@ -588,6 +608,13 @@ static const char *compare_units(const struct pair *p)
 	return NULL;
 }
 
+static uint8_t expected_opcode(const struct pair *p)
+{
+	if (p->insn.map == MAP_PRIMARY && p->z.opcode == 0x82)
+		return 0x80;
+	return p->z.opcode;
+}
+
 static const char *compare_fields(const struct pair *p)
 {
 	static const char *(*const checks[])(const struct pair *) = {
@@ -597,8 +624,7 @@ static const char *compare_fields(const struct pair *p)
 
 	if (p->insn.len != p->z.length)
 		return "length";
-	if (p->insn.op != (p->z.opcode == 0x82 && p->insn.map == MAP_PRIMARY ? 0x80 : p->z.opcode) ||
-	    p->code[p->insn.opcode_at] != p->z.opcode)
+	if (p->insn.op != expected_opcode(p) || p->code[p->insn.opcode_at] != p->z.opcode)
 		return "opcode";
 	if (p->insn.action != expected_action(p))
 		return "action";
@@ -611,19 +637,20 @@ static const char *compare_fields(const struct pair *p)
 	return NULL;
 }
 
-static void decode_both(struct pair *p, const uint8_t *code)
+static void decode_both(struct pair *p, const uint8_t *code, bool code16)
 {
 	p->code = code;
-	p->ret = decode(code, COMPARE_BYTES, &p->insn);
-	p->status = ZydisDecoderDecodeFull(decoder(), code, COMPARE_BYTES, &p->z, p->op);
+	p->code16 = code16;
+	p->ret = decode_code(code, COMPARE_BYTES, code16, &p->insn);
+	p->status = ZydisDecoderDecodeFull(decoder(code16), code, COMPARE_BYTES, &p->z, p->op);
 }
 
-const char *compare(const uint8_t *code)
+static const char *compare_mode(const uint8_t *code, bool code16)
 {
 	struct pair p;
 	bool ours;
 
-	decode_both(&p, code);
+	decode_both(&p, code, code16);
 	if (p.ret == DECODE_MORE)
 		return "15 bytes were not enough";
 	ours = p.ret == DECODE_OK && p.insn.action != ACT_UD;
@@ -632,6 +659,14 @@ const char *compare(const uint8_t *code)
 	if (!ours)
 		return not_offered(&p.z) ? NULL : "only Zydis accepts it";
 	return not_offered(&p.z) ? "not offered, but accepted" : compare_fields(&p);
+}
+
+const char *compare(const uint8_t *code, bool *code16)
+{
+	const char *what = compare_mode(code, false);
+
+	*code16 = !what;
+	return what ? what : compare_mode(code, true);
 }
 
 const char *compare_truncated(const uint8_t *code, uint8_t *end)
@@ -655,19 +690,20 @@ const char *compare_truncated(const uint8_t *code, uint8_t *end)
 	return NULL;
 }
 
-void compare_describe(const uint8_t *code, const char *what)
+void compare_describe(const uint8_t *code, bool code16, const char *what)
 {
 	struct pair p;
 	ZydisFormatter formatter;
 	char text[96] = "rejected";
 
-	decode_both(&p, code);
+	decode_both(&p, code, code16);
 	if (ZYAN_SUCCESS(p.status)) {
 		ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
 		ZydisFormatterFormatInstruction(&formatter, &p.z, p.op, p.z.operand_count_visible, text, sizeof(text), 0, NULL);
 	}
 	for (unsigned i = 0; i < COMPARE_BYTES; i++)
 		fprintf(stderr, "%02x ", code[i]);
+	fputs(code16 ? "(16 bits) " : "", stderr);
 	fprintf(stderr, "| %s | ret %d len %u map %u op %02x action %u flags %03x | Zydis: %s", what, p.ret, p.insn.len, p.insn.map,
 		p.insn.op, p.insn.action, p.insn.flags, text);
 	if (ZYAN_SUCCESS(p.status))
