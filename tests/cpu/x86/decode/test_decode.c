@@ -85,11 +85,28 @@ static void fifteen_bytes(void **state)
 	code[14] = 0x66;
 	assert_int_equal(decode(code, 16, &insn), DECODE_TOO_LONG);
 	assert_int_equal(decode(code, 15, &insn), DECODE_TOO_LONG);
+	code[0] = 0xf0;		/* not to be locked, but too long first */
+	code[12] = 0xc7;	/* mov dword [eax], imm32 */
+	code[13] = 0x00;
+	assert_int_equal(decode(code, 16, &insn), DECODE_TOO_LONG);
+}
+
+static void assert_undefined_as_a_whole(const uint8_t *code, unsigned len)
+{
+	struct insn insn;
+
+	for (unsigned part = 0; part < len; part++)
+		assert_int_equal(decode(code, part, &insn), DECODE_MORE);
+	assert_int_equal(decode(code, len, &insn), DECODE_OK);
+	assert_int_equal(insn.action, ACT_UD);
+	assert_int_equal(insn.len, len);
 }
 
 static void certainly_undefined(void **state)
 {
-	const uint8_t ud2[] = { 0x0f, 0x0b }, vex[] = { 0xc5, 0xf8 }, lock[] = { 0xf0, 0x8b }, group[] = { 0xff, 0xf8 };
+	const uint8_t ud2[] = { 0x0f, 0x0b }, vex[] = { 0xc5, 0xf8 };
+	const uint8_t lock[] = { 0xf0, 0xc7, 0x00, 1, 2, 3, 4 }, group[] = { 0xff, 0xb8, 1, 2, 3, 4 };
+	const uint8_t hole[] = { 0xc6, 0xc8, 1 }, far[] = { 0x0f, 0x3a, 0xff, 0x04, 0x24, 1 }, lock_nop[] = { 0xf0, 0x90 };
 	const uint8_t syscall[] = { 0x0f, 0x05 }, add[] = { 0x05, 1, 2, 3 }, nothing[1] = { 0 };
 	struct insn insn;
 
@@ -102,11 +119,15 @@ static void certainly_undefined(void **state)
 	assert_int_equal(decode(vex, 1, &insn), DECODE_MORE);
 	assert_int_equal(decode(vex, 2, &insn), DECODE_OK);
 	assert_int_equal(insn.action, ACT_UD);
-	assert_int_equal(decode(lock, 2, &insn), DECODE_OK);
+	assert_int_equal(decode(lock_nop, 1, &insn), DECODE_MORE);
+	assert_int_equal(decode(lock_nop, 2, &insn), DECODE_OK);
 	assert_int_equal(insn.action, ACT_UD);
 	assert_true(insn.flags & INSN_ENDS);
-	assert_int_equal(decode(group, 2, &insn), DECODE_OK);
-	assert_int_equal(insn.action, ACT_UD);
+	/* Of an opcode that exists all is fetched, though there is no such form. */
+	assert_undefined_as_a_whole(lock, sizeof(lock));
+	assert_undefined_as_a_whole(group, sizeof(group));
+	assert_undefined_as_a_whole(hole, sizeof(hole));
+	assert_undefined_as_a_whole(far, sizeof(far));
 	assert_int_equal(decode(add, 4, &insn), DECODE_MORE);
 }
 
