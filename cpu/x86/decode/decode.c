@@ -192,13 +192,29 @@ static int immediate(struct insn *insn, struct cursor *c, unsigned kind)
 	return DECODE_OK;
 }
 
-/* Register numbers that are part of the opcode, and the alias 82, which 64-bit mode lacks. */
+/*
+ * What the host may take for an instruction that we do not offer, but a processor without it for an older one: TZCNT is BSF; all of MPX,
+ * CET and CLDEMOTE is NOP. (RDSSP would show the guest the host's shadow stack.)
+ */
+static inline void forget_news(struct insn *insn)
+{
+	if (insn->op == 0xbc) {
+		insn->prefix &= ~PFX_REP;
+	} else if (insn->op >= 0x19 && insn->op <= 0x1f) {
+		insn->op = 0x1f;
+		insn->prefix &= ~(PFX_REP | PFX_REPNE);
+	}
+}
+
+/* Register numbers that are part of the opcode; the alias 82, which 64-bit mode lacks; forms that mean more to newer processors. */
 static inline void finish(struct insn *insn)
 {
 	switch (insn->action) {
 	case ACT_COPY:
 		if (insn->op == 0x82 && insn->map == MAP_PRIMARY)
 			insn->op = 0x80;
+		if (insn->map == MAP_0F)
+			forget_news(insn);
 		break;
 	case ACT_PUSH_SEG:
 	case ACT_POP_SEG:

@@ -6,7 +6,8 @@
  * operands: one encoded in ModRM.reg or ModRM.rm that is a general register says what INSN_REG_ACCESS, INSN_RM_INT and INSN_BYTE
  * must be, and the action of the memory operand says what INSN_WRITES_RM must be. Our action must be the one of the mnemonic.
  *
- * Zydis runs with MPX, CET and CLDEMOTE off: without these features their opcodes are NOPs, and so they are for us.
+ * Zydis runs with MPX, CET, CLDEMOTE and TZCNT off: without these features their opcodes are NOPs and BSF, and so they are for us, without
+ * the prefix that makes the difference.
  */
 #include <stdio.h>
 #include <string.h>
@@ -37,6 +38,7 @@ static const ZydisDecoder *decoder(bool code16)
 		ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
 		ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
 		ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
+		ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_TZCNT, ZYAN_FALSE);
 		ready[code16] = true;
 	}
 	return d;
@@ -48,11 +50,15 @@ static bool not_offered(const ZydisDecodedInstruction *z)
 	if (z->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
 		return true;	/* VEX, EVEX, MVEX, XOP, 3DNow! */
 	switch (z->meta.isa_set) {
+	case ZYDIS_ISA_SET_ADOX_ADCX:
 	case ZYDIS_ISA_SET_AMD3DNOW:
 	case ZYDIS_ISA_SET_AMD_INVLPGB:
 	case ZYDIS_ISA_SET_CET:
+	case ZYDIS_ISA_SET_CLFLUSHOPT:
+	case ZYDIS_ISA_SET_CLWB:
 	case ZYDIS_ISA_SET_CLZERO:
 	case ZYDIS_ISA_SET_ENQCMD:
+	case ZYDIS_ISA_SET_GFNI:
 	case ZYDIS_ISA_SET_HRESET:
 	case ZYDIS_ISA_SET_INVPCID:
 	case ZYDIS_ISA_SET_KEYLOCKER:
@@ -76,6 +82,7 @@ static bool not_offered(const ZydisDecodedInstruction *z)
 	case ZYDIS_ISA_SET_RTM:
 	case ZYDIS_ISA_SET_SERIALIZE:
 	case ZYDIS_ISA_SET_SGX:
+	case ZYDIS_ISA_SET_SHA:
 	case ZYDIS_ISA_SET_SGX_ENCLV:
 	case ZYDIS_ISA_SET_SMAP:
 	case ZYDIS_ISA_SET_SMX:
@@ -310,13 +317,19 @@ static const ZydisDecodedOperand *memory(const struct pair *p)
 	return NULL;
 }
 
+/* Where newer processors would see something else. */
+static bool is_news(const struct pair *p)
+{
+	return p->insn.map == MAP_0F && p->z.opcode >= 0x19 && p->z.opcode <= 0x1f;
+}
+
 /* What stands before an instruction of 16-bit code is told as what 32-bit code would need there, unless 66 is part of the encoding. */
 static unsigned in_code32(const struct pair *p, unsigned prefixes)
 {
 	bool encodes = p->insn.map != MAP_PRIMARY && p->insn.flags & (INSN_FPU | INSN_SSE);
 
 	switch (p->z.mnemonic) {
-	case ZYDIS_MNEMONIC_MOVNTI: case ZYDIS_MNEMONIC_CLFLUSH: case ZYDIS_MNEMONIC_CLFLUSHOPT: case ZYDIS_MNEMONIC_CLWB:
+	case ZYDIS_MNEMONIC_MOVNTI: case ZYDIS_MNEMONIC_CLFLUSH:
 	case ZYDIS_MNEMONIC_LFENCE: case ZYDIS_MNEMONIC_MFENCE: case ZYDIS_MNEMONIC_SFENCE:
 		encodes = true;
 		break;
@@ -353,6 +366,10 @@ static const char *compare_prefixes(const struct pair *p)
 	}
 	if (p->code16)
 		want = in_code32(p, want);
+	if (is_news(p))
+		want &= ~(unsigned)(PFX_REP | PFX_REPNE);
+	if (p->z.mnemonic == ZYDIS_MNEMONIC_BSF)
+		want &= ~(unsigned)PFX_REP;
 	if (p->insn.prefix != want)
 		return "prefixes";
 	if (p->insn.adsize * 8 != p->z.address_width)
@@ -612,7 +629,7 @@ static uint8_t expected_opcode(const struct pair *p)
 {
 	if (p->insn.map == MAP_PRIMARY && p->z.opcode == 0x82)
 		return 0x80;
-	return p->z.opcode;
+	return is_news(p) ? 0x1f : p->z.opcode;
 }
 
 static const char *compare_fields(const struct pair *p)

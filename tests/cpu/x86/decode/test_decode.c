@@ -204,6 +204,13 @@ static void immediates(void **state)
 	assert_int_equal(insn.imm, 0x1f);
 }
 
+static void assert_long_nop(struct insn insn)
+{
+	assert_int_equal(insn.map, MAP_0F);
+	assert_int_equal(insn.op, 0x1f);
+	assert_int_equal(insn.prefix & (PFX_REP | PFX_REPNE), 0);
+}
+
 static void aliases(void **state)
 {
 	struct insn insn = assert_form(ACT_COPY, 0x82, 0x00, 0x01);
@@ -216,6 +223,13 @@ static void aliases(void **state)
 	assert_form(ACT_COPY, 0xf3, 0x0f, 0x1e, 0xfa);	/* endbr64 */
 	assert_form(ACT_COPY, 0xf3, 0x0f, 0x1e, 0xfb);	/* endbr32 */
 	assert_form(ACT_COPY, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0x00, 0, 0, 0, 0);
+	/* Newer processors' instructions where older ones have NOP and BSF: nothing is left that would make the difference. */
+	assert_long_nop(assert_form(ACT_COPY, 0xf3, 0x0f, 0x1e, 0xc8));			/* rdsspd eax */
+	assert_long_nop(assert_form(ACT_COPY, 0xf3, 0x0f, 0x1b, 0x00));			/* bndmk */
+	assert_long_nop(assert_form(ACT_COPY, 0x66, 0x0f, 0x1a, 0x00));			/* bndmov */
+	assert_long_nop(assert_form(ACT_COPY, 0x0f, 0x1c, 0x00));			/* cldemote */
+	assert_int_equal(assert_form(ACT_COPY, 0xf3, 0x0f, 0xbc, 0xc1).prefix, 0);	/* tzcnt */
+	assert_int_equal(assert_form(ACT_COPY, 0xf3, 0x0f, 0xbd, 0xc1).prefix, PFX_REP);/* lzcnt is offered */
 }
 
 static void segment_registers(void **state)
