@@ -121,6 +121,9 @@ uint32_t block_view(const struct cpu *cpu, uint32_t eip, uint32_t physical);
 /** block_at - the block whose host code contains @host, or NULL. */
 struct block *block_at(struct cpu *cpu, uint32_t host);
 
+/** block_decode - the instruction at a point of a block, decoded again. */
+void block_decode(struct cpu *cpu, const struct block *block, const struct point *point, struct insn *insn);
+
 /** block_room - make sure there is room for one more block, emptying the cache if there is not. */
 void block_room(struct cpu *cpu);
 struct block *block_new(struct cpu *cpu);
