@@ -52,22 +52,6 @@ int fault_kick_signal(void)
 	return SIGRTMIN + 4;
 }
 
-/* The instruction at a point of a block, decoded again. */
-static void decode_point(struct cpu *cpu, const struct block *block, const struct point *point, struct insn *insn)
-{
-	uint8_t bytes[16];
-
-	for (uint32_t i = 0; i < sizeof(bytes); i++) {
-		uint32_t at = (block->physical & PAGE_MASK) + point->guest + i;
-
-		if (at < PAGE_SIZE)
-			bytes[i] = cpu->ram.base[(block->physical & ~PAGE_MASK) + at];
-		else
-			bytes[i] = cpu->ram.base[((size_t)block->second << PAGE_SHIFT) + (at & PAGE_MASK)];
-	}
-	decode(bytes, 15, insn);
-}
-
 /* The host's instruction at the PC: is it a string instruction? That may have rewritten its own guest bytes by now. */
 static bool at_string(struct cpu *cpu, uint32_t host)
 {
@@ -85,7 +69,7 @@ static void unswap(struct cpu *cpu, const struct block *block, const struct poin
 
 	if (at_string(cpu, (uint32_t)regs[REG_RIP]))
 		return;
-	decode_point(cpu, block, point, &insn);
+	block_decode(cpu, block, point, &insn);
 	if (address_moves_edi(cpu, &insn))
 		regs[REG_RDI] = regs[REG_R10];
 	swapped = address_swaps(cpu, &insn);

@@ -42,13 +42,27 @@ static void raise_fault(struct cpu *cpu, const struct cpu_fault *fault)
 				       .address = fault->address, .eip = cpu->eip };
 }
 
+/* Where the code at EIP is in memory. */
+static int fetch_eip(struct cpu *cpu, uint32_t *physical, bool *known, struct cpu_fault *fault)
+{
+	if (!code_left(cpu, cpu->eip)) {
+		*fault = (struct cpu_fault){ .vector = TRAP_GP };
+		return TRAP_GP;
+	}
+	return mmu_fetch(cpu, code_address(cpu, cpu->eip), physical, known, fault);
+}
+
 static bool usable(struct cpu *cpu, struct block *block)
 {
 	struct cpu_fault fault;
 	uint32_t physical;
 
+	if (block->guest_len > code_left(cpu, block->eip)) {	/* CS ends before the block does */
+		block_drop(cpu, block);
+		return false;
+	}
 	if (block->second) {
-		if (mmu_fetch(cpu, (block->eip | PAGE_MASK) + 1, &physical, NULL, &fault))
+		if (mmu_fetch(cpu, (code_address(cpu, block->eip) | PAGE_MASK) + 1, &physical, NULL, &fault))
 			return false;
 		if (physical >> PAGE_SHIFT != block->second) {	/* the same bytes run into another page here */
 			block_drop_frame(cpu, block->physical >> PAGE_SHIFT);
@@ -81,7 +95,7 @@ static struct block *find_block(struct cpu *cpu)
 	uint32_t physical;
 	bool known;
 
-	if (mmu_fetch(cpu, cpu->eip, &physical, &known, &fault)) {
+	if (fetch_eip(cpu, &physical, &known, &fault)) {
 		raise_fault(cpu, &fault);
 		cpu->fault_page = ~0u;		/* code is read through the tables: its page need not be in a window */
 		return NULL;
@@ -288,7 +302,7 @@ static bool run_apart(struct cpu *cpu)
 	uint32_t physical;
 	bool ran;
 
-	if (mmu_fetch(cpu, cpu->eip, &physical, NULL, &fault)) {
+	if (fetch_eip(cpu, &physical, NULL, &fault)) {
 		raise_fault(cpu, &fault);
 		return false;
 	}
@@ -338,8 +352,8 @@ static void note_saved_fault(struct cpu *cpu)
 	struct cpu_fault fault;
 	uint32_t pte;
 
-	if (!mmu_walk(cpu, cpu->eip, cpu->user ? MMU_USER : 0, &pte, &fault))
-		soft_note_fault(cpu, (pte & PTE_FRAME) | (cpu->eip & PAGE_MASK));
+	if (!mmu_walk(cpu, code_address(cpu, cpu->eip), cpu->user ? MMU_USER : 0, &pte, &fault))
+		soft_note_fault(cpu, (pte & PTE_FRAME) | (code_address(cpu, cpu->eip) & PAGE_MASK));
 }
 
 /* A checked access missed. */

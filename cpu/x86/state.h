@@ -151,6 +151,7 @@ struct cpu {
 	bool user;			/* CPL is 3 */
 	uint8_t cpl;
 	bool segmented;			/* CS, DS, ES or SS is not flat */
+	bool code16;			/* CS is a segment of 16-bit code */
 	bool fpu_released;
 	bool system_mode;		/* cpu_config.system */
 	bool quick_loop;		/* the host's LOOP is as cheap as JRCXZ (translate/flow.c) */
@@ -254,6 +255,22 @@ CPU_CHECK(scratch, CPU_SCRATCH);
 #define PAGE_SHIFT 12
 #define PAGE_SIZE 4096u
 #define PAGE_MASK 4095u
+
+/* Where the code at @eip is: EIP, and all that blocks know of addresses, is an offset in CS. */
+static inline uint32_t code_address(const struct cpu *cpu, uint32_t eip)
+{
+	return cpu->descriptors[cpu->hidden[S_CS]].base + eip;
+}
+
+/* How many bytes of code lie between @eip and the end of CS; UINT32_MAX: more than anyone asks for. */
+static inline uint32_t code_left(const struct cpu *cpu, uint32_t eip)
+{
+	uint32_t limit = cpu->descriptors[cpu->hidden[S_CS]].limit;
+
+	if (limit == UINT32_MAX)
+		return UINT32_MAX;
+	return eip <= limit ? limit - eip + 1 : 0;
+}
 
 /* The processor of this thread; signal handlers find it here. */
 extern __thread struct cpu *cpu_current;

@@ -37,7 +37,7 @@ static void tell_bytes(struct lguest *m)
 
 	text[0] = 0;
 	for (unsigned int i = 0; i < sizeof(code); i++) {
-		if (cpu_read(m->cpu, eip + i, &code[i], 1, cpu_cpl(m->cpu) == 3, &fault))
+		if (cpu_read(m->cpu, cpu_segment(m->cpu, S_CS)->base + eip + i, &code[i], 1, cpu_cpl(m->cpu) == 3, &fault))
 			break;
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " %02x", code[i]);
 	}

@@ -86,7 +86,7 @@ static bool is_icebp(struct lguest *m, uint32_t eip)
 	struct cpu_fault fault;
 	uint8_t byte;
 
-	return !cpu_read(m->cpu, eip, &byte, 1, cpu_cpl(m->cpu) == 3, &fault) && byte == 0xf1;
+	return !cpu_read(m->cpu, cpu_segment(m->cpu, S_CS)->base + eip, &byte, 1, cpu_cpl(m->cpu) == 3, &fault) && byte == 0xf1;
 }
 
 void lguest_int(struct lguest *m, uint32_t vector, uint32_t eip)

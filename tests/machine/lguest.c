@@ -16,6 +16,7 @@
 #include "fake_cpu.h"
 #include "images.h"
 #include "machine/lguest/lguest.h"
+#include "tests/features.h"
 
 enum { RAM_BYTES = 4 << 20, DATA = 0x2000, STACK = 0x80000, KSTACK = 0x90000, HANDLER = 0xc0001000, QUIET = 0xc0002000 };
 
@@ -916,6 +917,17 @@ static void cpuid_hides_what_needs_a_kernel(void **state)
 	assert_memory_equal(&r[1], "Kenn", 4);
 }
 
+static void cpuid_offers_what_runs(void **state)
+{
+	uint32_t r[4];
+
+	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
+		all_ones(features[i].leaf, r);
+		if ((r[features[i].reg] >> features[i].bit & 1) != feature_runs(&features[i]))
+			fail_msg("%s", features[i].name);
+	}
+}
+
 /* --- the early console, the end, the next beginning --------------------------------------------------------------------- */
 
 static void notify_outside_memory(void **state)
@@ -1022,7 +1034,8 @@ int main(void)
 		T(lowest_first_and_one_at_a_time), T(kept_back), T(blocked_lines), T(no_gate_no_delivery), T(none_before_init),
 		T(halt_ends_with_interrupts_on), T(sleep_and_wake), T(sleep_until_the_timer), T(timer_is_cancelled_and_moved),
 		T(timer_interrupts_a_running_guest), T(ports), T(user_mode_gets_a_fault), T(before_there_is_a_gate), T(with_a_gate),
-		T(debug_status), T(system_reads_work_for_everybody), T(cpuid_hides_what_needs_a_kernel), T(notify_outside_memory),
+		T(debug_status), T(system_reads_work_for_everybody), T(cpuid_hides_what_needs_a_kernel),
+		T(cpuid_offers_what_runs), T(notify_outside_memory),
 		T(reset_forgets_everything), T(other_kernels_are_refused), T(too_little_or_too_much_memory),
 		T(too_much_without_highmem),
 	};

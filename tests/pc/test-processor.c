@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "machine/pc/pc.h"
+#include "tests/features.h"
 #include "tests/machine/fake_cpu.h"
 #include "tests/pc/test.h"
 
@@ -62,6 +63,17 @@ static void features_that_work_here(void **state)
 	/* NX; not SYSCALL, 1 GiB pages, RDTSCP, long mode. */
 	assert_int_equal(r[EDX] & (BIT(20) | BIT(11) | BIT(26) | BIT(27) | BIT(29)), BIT(20));
 	assert_int_equal(r[ECX] & ~(BIT(0) | BIT(5)), 0);
+}
+
+static void what_is_offered_runs(void **state)
+{
+	uint32_t r[4];
+
+	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
+		ask(features[i].leaf, 0, ~0u, r);
+		if ((r[features[i].reg] >> features[i].bit & 1) != feature_runs(&features[i]))
+			fail_msg("%s", features[i].name);
+	}
 }
 
 /* A feature the host lacks is not made up. */
@@ -235,7 +247,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup(name, set_up)
 	const struct CMUnitTest tests[] = {
-		T(features_that_work_here), T(nothing_is_invented), T(unknown_leaves_are_empty), T(addresses_have_36_bits),
+		T(features_that_work_here), T(what_is_offered_runs), T(nothing_is_invented), T(unknown_leaves_are_empty), T(addresses_have_36_bits),
 		T(caches_without_neighbours), T(the_counter_is_a_clock_or_not), T(it_is_a_hypervisor), T(registers_nobody_has),
 		T(speculation_controls), T(registers_that_every_processor_has), T(the_hypervisors_clock),
 	};

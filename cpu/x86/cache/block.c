@@ -212,6 +212,21 @@ void block_insert(struct cpu *cpu, struct block *block)
 	cpu->stats.host_bytes += block->host_len;
 }
 
+void block_decode(struct cpu *cpu, const struct block *block, const struct point *point, struct insn *insn)
+{
+	uint8_t bytes[16];
+
+	for (uint32_t i = 0; i < sizeof(bytes); i++) {
+		uint32_t at = (block->physical & PAGE_MASK) + point->guest + i;
+
+		if (at < PAGE_SIZE)
+			bytes[i] = cpu->ram.base[(block->physical & ~PAGE_MASK) + at];
+		else
+			bytes[i] = cpu->ram.base[((size_t)block->second << PAGE_SHIFT) + (at & PAGE_MASK)];
+	}
+	decode_code(bytes, LONGEST_INSN, block->flags & BLOCK_CODE16, insn);
+}
+
 static void patch(struct code_cache *cache, uint32_t site, uint32_t to)
 {
 	put_unaligned32(cache_write_at(cache, site), to - (site + 4));

@@ -15,8 +15,9 @@ enum {
 	BLOCK_CHECKED = 2,	/* its page is also hot data: verified against source[] on each entry, never chained */
 	BLOCK_SOFT = 8,		/* contains checked accesses */
 	BLOCK_RING0 = 16,	/* translated for ring 0 of a guest that has one (cpu_config.system) */
-	BLOCK_KEY = BLOCK_SEGMENTED | BLOCK_RING0,	/* what it depends on besides its bytes and its address */
 	BLOCK_EXACT = 32,	/* all guest addresses are computed modulo 2^32 (address.c) */
+	BLOCK_CODE16 = 64,	/* translated from 16-bit code */
+	BLOCK_KEY = BLOCK_SEGMENTED | BLOCK_RING0 | BLOCK_CODE16,	/* what it depends on besides its bytes and its address */
 	BLOCK_DEAD = 4,		/* dropped; its host code stays until the cache is emptied, because it may be running */
 };
 
@@ -30,7 +31,7 @@ enum { BLOCK_DEPTHS = 8 };
 enum { BLOCK_ALIGN = 64 };
 
 struct block {
-	uint32_t eip;			/* linear address of the first byte: guest code segments are flat */
+	uint32_t eip;			/* of the first byte: its offset in CS (and its address, if that is flat) */
 	uint32_t physical;		/* of the first byte */
 	uint32_t hash_next;
 	uint8_t flags;
@@ -106,7 +107,8 @@ static inline bool cache_contains(const struct code_cache *cache, uint64_t host)
 /* The kind of block that the processor's present state asks for. */
 static inline uint8_t block_key(const struct cpu *cpu)
 {
-	return (uint8_t)((cpu->segmented ? BLOCK_SEGMENTED : 0) | (cpu->system_mode && cpu->cpl == 0 ? BLOCK_RING0 : 0));
+	return (uint8_t)((cpu->segmented ? BLOCK_SEGMENTED : 0) | (cpu->code16 ? BLOCK_CODE16 : 0) |
+			 (cpu->system_mode && cpu->cpl == 0 ? BLOCK_RING0 : 0));
 }
 
 /** block_find - the live block for code at @eip whose first byte is at guest-physical @physical, at a depth; or NULL. */
@@ -118,6 +120,9 @@ struct block *block_find(struct cpu *cpu, uint32_t eip, uint32_t physical, unsig
 uint32_t block_view(const struct cpu *cpu, uint32_t eip, uint32_t physical);
 /** block_at - the block whose host code contains @host, or NULL. */
 struct block *block_at(struct cpu *cpu, uint32_t host);
+
+/** block_decode - the instruction at a point of a block, decoded again. */
+void block_decode(struct cpu *cpu, const struct block *block, const struct point *point, struct insn *insn);
 
 /** block_room - make sure there is room for one more block, emptying the cache if there is not. */
 void block_room(struct cpu *cpu);

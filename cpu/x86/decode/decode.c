@@ -4,8 +4,9 @@
  *
  * The order is the order of the bytes: prefixes, escape bytes and opcode, ModRM, SIB, displacement, immediate. Every byte is
  * fetched through reach(), which knows both ends: where the caller's bytes stop (DECODE_MORE) and where the processor's patience
- * does (15 bytes, DECODE_TOO_LONG). An undefined form is reported as soon as it is known to be one, so a page that ends in the
- * middle of nonsense raises #UD and not a page fault.
+ * does (15 bytes, DECODE_TOO_LONG). An opcode that does not exist is reported as soon as it has been seen. But where it only has no
+ * such form (a hole in a group, LOCK, a register where there must be memory), processors fetch all of the instruction first, and what
+ * happens then comes before #UD: a page fault, or #GP for a sixteenth byte. (Seen on AMD's Zen 5.)
  *
  * What the tables cannot say is in finish(): fields that follow from the opcode number.
  */
@@ -76,11 +77,11 @@ static inline void split_modrm(struct insn *insn, const struct cursor *c)
 	insn->rm = insn->modrm & 7;
 }
 
-/* Follow signposts to the form; NULL when ModRM is needed and out of reach. ModRM is looked at, not consumed. */
-static const struct opcode *resolve(const struct opcode *op, struct insn *insn, const struct cursor *c)
+/* Follow signposts to the form, and *@last to the row that it is in; NULL when ModRM is needed and out of reach. ModRM is looked at, not consumed. */
+static const struct opcode *resolve(const struct opcode *op, struct insn *insn, const struct cursor *c, const struct opcode **last)
 {
 	while (op->action >= STEP_MANDATORY) {
-		const struct opcode *row = opcode_rows[op->flags];
+		const struct opcode *row = *last = opcode_rows[op->flags];
 
 		if (op->action == STEP_MANDATORY) {
 			op = row + mandatory_prefix(insn);
@@ -191,13 +192,29 @@ static int immediate(struct insn *insn, struct cursor *c, unsigned kind)
 	return DECODE_OK;
 }
 
-/* Register numbers that are part of the opcode, and the alias 82, which 64-bit mode lacks. */
+/*
+ * What the host may take for an instruction that we do not offer, but a processor without it for an older one: TZCNT is BSF; all of MPX,
+ * CET and CLDEMOTE is NOP. (RDSSP would show the guest the host's shadow stack.)
+ */
+static inline void forget_news(struct insn *insn)
+{
+	if (insn->op == 0xbc) {
+		insn->prefix &= ~PFX_REP;
+	} else if (insn->op >= 0x19 && insn->op <= 0x1f) {
+		insn->op = 0x1f;
+		insn->prefix &= ~(PFX_REP | PFX_REPNE);
+	}
+}
+
+/* Register numbers that are part of the opcode; the alias 82, which 64-bit mode lacks; forms that mean more to newer processors. */
 static inline void finish(struct insn *insn)
 {
 	switch (insn->action) {
 	case ACT_COPY:
 		if (insn->op == 0x82 && insn->map == MAP_PRIMARY)
 			insn->op = 0x80;
+		if (insn->map == MAP_0F)
+			forget_news(insn);
 		break;
 	case ACT_PUSH_SEG:
 	case ACT_POP_SEG:
@@ -218,6 +235,8 @@ static inline void finish(struct insn *insn)
 /* ModRM is consumed here, with the checks that depend on mod. */
 static int operands(struct insn *insn, struct cursor *c, const struct opcode *op)
 {
+	bool exists = true;
+
 	if (op->flags & INSN_MODRM) {
 		if (!reach(c, 1))
 			return ran_out(c);
@@ -226,16 +245,13 @@ static int operands(struct insn *insn, struct cursor *c, const struct opcode *op
 		if (op->flags & FORM_NO_MOD)
 			insn->mod = 3;
 		if (insn->mod == 3) {
-			if (op->flags & INSN_MEM_ONLY || insn->prefix & PFX_LOCK)
-				return undefined(c, insn);
+			exists = !(op->flags & INSN_MEM_ONLY || insn->prefix & PFX_LOCK);
 		} else {
-			int ret;
+			int ret = memory_operand(insn, c);
 
-			if (op->flags & FORM_REG_ONLY)
-				return undefined(c, insn);
-			ret = memory_operand(insn, c);
 			if (ret)
 				return ret;
+			exists = !(op->flags & FORM_REG_ONLY);
 		}
 	} else {
 		insn->reg = insn->rm = insn->op & 7;
@@ -246,9 +262,33 @@ static int operands(struct insn *insn, struct cursor *c, const struct opcode *op
 		if (ret)
 			return ret;
 	}
+	if (!exists)
+		return undefined(c, insn);
 	insn->len = c->at;
 	finish(insn);
 	return DECODE_OK;
+}
+
+/* What a form that does not exist is as long as: a neighbour in its row; NULL: nothing follows such an opcode. */
+static const struct opcode *stand_in(const struct insn *insn, const struct opcode *row)
+{
+	static const struct opcode holes[] = { [MAP_0F38] = { ACT_UD, 0, INSN_MODRM }, [MAP_0F3A] = { ACT_UD, IMM_U8, INSN_MODRM } };
+
+	for (unsigned i = 0; row && i < 8; i++)
+		if (row[i].action && row[i].action < STEP_PREFIX)
+			return &row[i];
+	return insn->map >= MAP_0F38 ? &holes[insn->map] : NULL;
+}
+
+static int no_such_form(struct insn *insn, struct cursor *c, const struct opcode *op, const struct opcode *row)
+{
+	int ret = DECODE_OK;
+
+	if (op->action == ACT_UD)
+		op = stand_in(insn, row);
+	if (op)
+		ret = operands(insn, c, op);
+	return ret ? ret : undefined(c, insn);
 }
 
 static bool form_exists(const struct insn *insn, const struct opcode *op)
@@ -260,10 +300,23 @@ static bool form_exists(const struct insn *insn, const struct opcode *op)
 	return !(insn->prefix & PFX_LOCK) || op->flags & INSN_LOCKABLE;
 }
 
-int decode(const uint8_t *code, unsigned avail, struct insn *insn)
+/*
+ * From here on an instruction of 16-bit code is the one of 32-bit code that does the same. Where 66 is part of the encoding it means the
+ * same in both.
+ */
+static void to_code32(struct insn *insn, const struct opcode *op)
+{
+	bool encodes = op->operand & 0xf0 || (insn->map != MAP_PRIMARY && insn->flags & (INSN_FPU | INSN_SSE));
+
+	insn->prefix ^= encodes ? PFX_ADSIZE : PFX_ADSIZE | PFX_OPSIZE;
+	if (encodes)
+		insn->opsize = insn->prefix & PFX_OPSIZE ? 2 : 4;
+}
+
+int decode_code(const uint8_t *code, unsigned avail, bool code16, struct insn *insn)
 {
 	struct cursor c = { code, 0, avail < INSN_MAX ? avail : INSN_MAX, avail < INSN_MAX };
-	const struct opcode *op;
+	const struct opcode *op, *row = NULL;
 
 	*insn = (struct insn){ .seg = S_DS, .base = -1, .index = -1 };
 	for (;;) {
@@ -279,17 +332,19 @@ int decode(const uint8_t *code, unsigned avail, struct insn *insn)
 			break;
 	}
 	insn->opcode_at = c.at - 1;
-	insn->opsize = insn->prefix & PFX_OPSIZE ? 2 : 4;
-	insn->adsize = insn->prefix & PFX_ADSIZE ? 2 : 4;
+	insn->opsize = !(insn->prefix & PFX_OPSIZE) == code16 ? 2 : 4;
+	insn->adsize = !(insn->prefix & PFX_ADSIZE) == code16 ? 2 : 4;
 
-	op = resolve(op, insn, &c);
+	op = resolve(op, insn, &c, &row);
 	if (!op)
 		return ran_out(&c);
 	if (!form_exists(insn, op))
-		return undefined(&c, insn);
+		return no_such_form(insn, &c, op, row);
 	insn->action = op->action;
 	insn->flags = op->flags & FORM_INSN;
 	if (op->flags & FORM_PAIR)
 		insn->flags &= ~(insn->prefix & (PFX_OPSIZE | PFX_REP) ? INSN_FPU : INSN_SSE);
+	if (code16)
+		to_code32(insn, op);
 	return operands(insn, &c, op);
 }

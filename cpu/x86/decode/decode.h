@@ -92,11 +92,18 @@ struct insn {
 enum { DECODE_OK = 0, DECODE_MORE = -1 /* needs bytes beyond avail */, DECODE_TOO_LONG = -2 /* over 15 bytes: #GP(0) */ };
 
 /**
- * decode - decode one instruction of 32-bit code
- * @code: bytes; @avail: how many may be read (15 is always enough).
+ * decode_code - decode one instruction
+ * @code: bytes; @avail: how many may be read (15 is always enough). @code16: from a segment of 16-bit code. Then PFX_OPSIZE and
+ * PFX_ADSIZE say what 32-bit code would need in front of the same instruction, not what stands there.
  * Returns DECODE_OK and fills *@insn (an undefined opcode is OK with ACT_UD, its length as far as decoded), or another DECODE_*.
- * DECODE_MORE is only returned when the missing bytes matter: an instruction that is certainly undefined is reported as such.
+ * DECODE_MORE is only returned when a processor would fetch the missing bytes: nothing follows an opcode that does not exist.
  */
-int decode(const uint8_t *code, unsigned avail, struct insn *insn);
+int decode_code(const uint8_t *code, unsigned avail, bool code16, struct insn *insn);
+
+/** decode - decode one instruction of 32-bit code */
+static inline int decode(const uint8_t *code, unsigned avail, struct insn *insn)
+{
+	return decode_code(code, avail, false, insn);
+}
 
 #endif

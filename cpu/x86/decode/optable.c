@@ -5,9 +5,10 @@
  * Written after the opcode maps of the Intel manual (SDM volume 2, appendix A), with the aliases that processors execute though
  * the manual is silent on them (82, C0 /6, F6 /1, the x87 twins). A hole is undefined: ACT_UD is zero. Left as holes on purpose:
  * what the guest is not told about or must not do by itself (VEX, EVEX, XOP, 3DNow!, SYSCALL, VMX, SVM, SMM, XSAVE,
- * MONITOR, FSGSBASE, RDRAND, TSX, shadow stacks, PKU, INVPCID, CLZERO, MOVDIR64B, ...). The opcodes of MPX and CET that fall into
- * the wide-NOP range 0F 18-1F are the NOPs that they are on a processor without these features. Harmless things that only CPUID
- * decides about (ADX, GFNI, CLWB, ...) are there: offering them or not is the machine's choice.
+ * MONITOR, FSGSBASE, RDRAND, TSX, shadow stacks, PKU, INVPCID, CLZERO, MOVDIR64B, SHA, GFNI, ADX, CLFLUSHOPT, CLWB, ...). What is
+ * hidden by all machines' CPUID is what a processor without it makes of the same bytes: #UD, or an older instruction. So the opcodes of
+ * MPX and CET in the wide-NOP range 0F 18-1F are NOPs, and F3 0F BC is BSF, not TZCNT (decode.c). What is here and not in every host
+ * (LZCNT, POPCNT, MOVBE, AES, ...) is in CPUID if the host has it; PREFETCHW needs nobody's permission.
  *
  * INSN_ENDS stands on every branch, return and interrupt (BOUND is none), on HLT, and on everything that only the machine can
  * carry out. INSN_BYTE also stands on byte forms without ModRM (string, moffs, IN, OUT, immediate to AL).
@@ -70,7 +71,7 @@ enum row {
 	ROW_DD_MEM, ROW_DD_REG, ROW_DE_REG, ROW_FCOMPP, ROW_DF_MEM, ROW_DF_REG, ROW_FNSTSW,
 	ROW_0F00, ROW_0F01, ROW_0F01_MEM, ROW_0F01_REG, ROW_0F01_7, ROW_CR, ROW_0F12, ROW_0F16, ROW_0F2A, ROW_0F2C,
 	ROW_0F6F, ROW_0F70, ROW_0F7E, ROW_0F71, ROW_0F72, ROW_0F73, ROW_0FAE, ROW_0FAE_MEM, ROW_0FAE_REG,
-	ROW_0FB8, ROW_0FBA, ROW_0FC7, ROW_0FD6, ROW_0FE7, ROW_38F0, ROW_38F1, ROW_38F6,
+	ROW_0FB8, ROW_0FBA, ROW_0FC7, ROW_0FD6, ROW_0FE7, ROW_38F0, ROW_38F1,
 };
 
 const struct opcode opcode_rows[][8] = {
@@ -159,15 +160,14 @@ const struct opcode opcode_rows[][8] = {
 		       CP(NP_66 | IMM_U8, PQ | REG), CP(P66 | IMM_U8, XM | REG) },
 
 	[ROW_0FAE] = { STEP(REG, ROW_0FAE_MEM), STEP(REG, ROW_0FAE_REG) },
-	/* FXSAVE FXRSTOR LDMXCSR STMXCSR (XSAVE XRSTOR XSAVEOPT)/CLWB CLFLUSH/CLFLUSHOPT */
-	[ROW_0FAE_MEM] = { OP(FPU_ENV, NP, FP | WR), CP(NP, FP), CP(NP, XM), CP(NP, XM | WR), {0}, {0}, CP(P66, RM), CP(NP_66, RM) },
+	/* FXSAVE FXRSTOR LDMXCSR STMXCSR (XSAVE XRSTOR XSAVEOPT) CLFLUSH */
+	[ROW_0FAE_MEM] = { OP(FPU_ENV, NP, FP | WR), CP(NP, FP), CP(NP, XM), CP(NP, XM | WR), {0}, {0}, {0}, CP(NP, RM) },
 	[ROW_0FAE_REG] = { FOUR({0}), {0}, TWICE(CP(NP, RM)), CP(NP, RM) },		/* LFENCE MFENCE SFENCE */
 	[ROW_0FBA] = { FOUR({0}), CP(IMM_U8, Ev), TWICE(CP(IMM_U8, Ev | LK)), CP(IMM_U8, Ev | LK) },	/* BT BTS BTR BTC */
 	[ROW_0FC7] = { {0}, CP(0, Mv | LK) },						/* CMPXCHG8B */
 
 	[ROW_38F0] = { TWICE(CP(0, GvM)), {0}, CP(0, GvEb) },				/* MOVBE MOVBE - CRC32 */
 	[ROW_38F1] = { TWICE(CP(0, GvM | WR)), {0}, CP(0, EvGv) },
-	[ROW_38F6] = { {0}, TWICE(CP(0, EvGv)) },					/* ADCX ADOX */
 };
 
 /* The eight forms of an ALU opcode block: wr is LK, or 0 for CMP. */
@@ -276,9 +276,8 @@ const struct opcode opcode_maps[4][256] = {
 	[0x28] = TWICE(SSE(P66)), CP(P66, XM | MEM), SSE(P66),					/* PMULDQ PCMPEQQ MOVNTDQA PACKUSDW */
 	[0x30] = FOUR(SSE(P66)), TWICE(SSE(P66)), [0x37] = SSE(P66),				/* PMOVZXxx PCMPGTQ */
 	[0x38] = EIGHT(SSE(P66)), TWICE(SSE(P66)),						/* PMINx PMAXx PMULLD PHMINPOSUW */
-	[0xc8] = FOUR(SSE(NP)), TWICE(SSE(NP)), [0xcf] = SSE(P66),				/* SHA1x SHA256x GF2P8MULB */
 	[0xdb] = SSE(P66), FOUR(SSE(P66)),							/* AESx */
-	[0xf0] = STEP(MANDATORY, ROW_38F0), STEP(MANDATORY, ROW_38F1), [0xf6] = STEP(MANDATORY, ROW_38F6),
+	[0xf0] = STEP(MANDATORY, ROW_38F0), STEP(MANDATORY, ROW_38F1),
 },
 
 [MAP_0F3A] = {
@@ -287,7 +286,6 @@ const struct opcode opcode_maps[4][256] = {
 	[0x20] = CP(P66 | IMM_U8, XM | EREG), SSE8(P66), CP(P66 | IMM_U8, XM | EREG),		/* PINSRB INSERTPS PINSRD */
 	[0x40] = SSE8(P66), SSE8(P66), SSE8(P66), [0x44] = SSE8(P66),				/* DPPS DPPD MPSADBW PCLMULQDQ */
 	[0x60] = FOUR(SSE8(P66)),								/* PCMPxSTRx */
-	[0xcc] = SSE8(NP), [0xce] = SSE8(P66), SSE8(P66),					/* SHA1RNDS4 GF2P8AFFINEx */
 	[0xdf] = SSE8(P66),									/* AESKEYGENASSIST */
 },
 };

@@ -140,6 +140,19 @@ bool emulate(struct cpu *cpu, const struct insn *insn, struct cpu_exit *exit)
 	return handlers[insn->action](&e);
 }
 
+bool insn_write(struct cpu *cpu, const struct insn *insn, const void *bytes, uint32_t len, struct cpu_exit *exit)
+{
+	struct emulation e;
+
+	e.cpu = cpu;
+	e.insn = insn;
+	e.exit = exit;
+	e.gpr = cpu_gpr(cpu);
+	e.eip = cpu_eip(cpu);
+	e.cpl = cpu_cpl(cpu);
+	return emulate_write(&e, insn->seg, emulate_offset(&e, e.gpr[R_ESP]), bytes, len);
+}
+
 uint32_t insn_address(struct cpu *cpu, const struct insn *insn)
 {
 	struct emulation e;

@@ -20,6 +20,9 @@
  */
 bool emulate(struct cpu *cpu, const struct insn *insn, struct cpu_exit *exit);
 
+/** insn_write - write @len bytes to the memory operand. false: they are not written, and *@exit says why. */
+bool insn_write(struct cpu *cpu, const struct insn *insn, const void *bytes, uint32_t len, struct cpu_exit *exit);
+
 /** insn_address - linear address of the memory operand (ModRM or moffs form), segment base added, modulo 2^32. */
 uint32_t insn_address(struct cpu *cpu, const struct insn *insn);
 

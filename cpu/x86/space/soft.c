@@ -340,7 +340,7 @@ int soft_string(struct cpu *cpu, const struct insn *insn, struct cpu_fault *faul
 	    (moves && insn->seg != S_DS && insn->seg != S_ES && insn->seg != S_SS && insn->seg != S_CS))
 		return 0;
 	result = string_pieces(cpu, insn, moves, &run);
-	if (!mmu_walk(cpu, cpu->eip, access_for(cpu, false), &pte, &unused)) {
+	if (!mmu_walk(cpu, cpu->eip, access_for(cpu, false), &pte, &unused)) {	/* CS is flat */
 		uint32_t physical = (pte & PTE_FRAME) | (cpu->eip & PAGE_MASK);
 
 		if (!worth_it(cpu, physical, &run))

@@ -55,14 +55,14 @@ static void return_flags(struct cpu *cpu, uint32_t eflags)
 	cpu->system_flags = (cpu->system_flags & ~changeable) | (eflags & changeable);
 }
 
-/* Is @high a descriptor that a return to ring @rpl may load, and flat? */
+/* Is @high a descriptor that a return to ring @rpl may load, flat and of 32 bits? */
 static bool suits(uint32_t low, uint32_t high, unsigned rpl, bool code)
 {
 	uint32_t kind = code ? ATTR_CODE : ATTR_WRITABLE;
 
 	return (high & (ATTR_P | ATTR_S)) == (ATTR_P | ATTR_S) && (high & (ATTR_CODE | kind)) == kind &&
 	       !(code && high & ATTR_CONFORMING) && attr_dpl(high) == rpl && (low & 0xffff) == 0xffff && !(low >> 16) &&
-	       (high & 0xff8f00ff) == 0x008f0000;
+	       (high & 0xffcf00ff) == 0x00cf0000;
 }
 
 /* Data segments of the inner ring do not survive into the outer one. */

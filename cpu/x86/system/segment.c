@@ -18,6 +18,12 @@ static bool is_flat(const struct segment *seg)
 	return seg->attr && !seg->base && seg->limit == 0xffffffffu;
 }
 
+/* Code of 16 bits, or a stack whose pointer is SP, is as little what plain blocks are for as a segment with a base. */
+static bool needs_big(unsigned s)
+{
+	return s == S_CS || s == S_SS;
+}
+
 void segment_describe(struct segment *seg, uint32_t low, uint32_t high)
 {
 	seg->base = low >> 16 | (high & 0xff) << 16 | (high & 0xff000000u);
@@ -144,9 +150,13 @@ static void note_flatness(struct cpu *cpu)
 {
 	bool flat = true;
 
-	for (unsigned s = S_ES; s <= S_DS; s++)
-		flat = flat && is_flat(&cpu->descriptors[cpu->hidden[s]]);
+	for (unsigned s = S_ES; s <= S_DS; s++) {
+		const struct segment *seg = &cpu->descriptors[cpu->hidden[s]];
+
+		flat = flat && is_flat(seg) && (!needs_big(s) || seg->attr & ATTR_BIG);
+	}
 	cpu->segmented = !flat;
+	cpu->code16 = cpu->descriptors[cpu->hidden[S_CS]].attr && !(cpu->descriptors[cpu->hidden[S_CS]].attr & ATTR_BIG);
 }
 
 static void set_register(struct cpu *cpu, unsigned s, uint32_t selector, unsigned number)

@@ -298,28 +298,35 @@ static void copy_code(struct translation *t, uint32_t physical, uint32_t from, u
 		t->bytes[i] = code[i - from];
 }
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 static enum fetched fetch(struct translation *t, uint32_t physical, bool first, struct cpu_fault *fault)
 {
-	uint32_t left = PAGE_SIZE - (physical & PAGE_MASK);
+	uint32_t left = PAGE_SIZE - (physical & PAGE_MASK), most = least(code_left(t->cpu, t->eip), LONGEST_INSN);
 	uint32_t next;
 	int result;
 
 	t->bytes = t->source + (t->eip - t->block->eip);
-	copy_code(t, physical, 0, left < 16 ? left : 16);
-	result = decode(t->bytes, left < 15 ? left : 15, &t->insn);
-	if (result == DECODE_MORE && left < 15) {
-		if (!first)
-			return FETCH_END;
-		if (mmu_fetch(t->cpu, t->eip + left, &next, NULL, fault))
+	copy_code(t, physical, 0, least(left, 16));
+	result = decode_code(t->bytes, least(left, most), t->cpu->code16, &t->insn);
+	if (result == DECODE_OK)
+		return FETCH_OK;
+	if (!first)
+		return FETCH_END;
+	if (result == DECODE_MORE && left < most) {
+		if (mmu_fetch(t->cpu, code_address(t->cpu, t->eip) + left, &next, NULL, fault))
 			return FETCH_FAULT;
 		copy_code(t, next, left, 16);
-		result = decode(t->bytes, 15, &t->insn);
+		result = decode_code(t->bytes, most, t->cpu->code16, &t->insn);
 		t->block->second = next >> PAGE_SHIFT;
 	}
-	if (result != DECODE_OK) {	/* over 15 bytes */
-		t->insn = (struct insn){ .len = 15, .action = ACT_UD };
-	}
-	return FETCH_OK;
+	if (result == DECODE_OK)
+		return FETCH_OK;
+	*fault = (struct cpu_fault){ .vector = TRAP_GP };	/* over 15 bytes, or over the end of CS */
+	return FETCH_FAULT;
 }
 
 /* Where the instructions are, for the block's lifetime. */

@@ -6,7 +6,8 @@
  * operands: one encoded in ModRM.reg or ModRM.rm that is a general register says what INSN_REG_ACCESS, INSN_RM_INT and INSN_BYTE
  * must be, and the action of the memory operand says what INSN_WRITES_RM must be. Our action must be the one of the mnemonic.
  *
- * Zydis runs with MPX, CET and CLDEMOTE off: without these features their opcodes are NOPs, and so they are for us.
+ * Zydis runs with MPX, CET, CLDEMOTE and TZCNT off: without these features their opcodes are NOPs and BSF, and so they are for us, without
+ * the prefix that makes the difference.
  */
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 
 struct pair {
 	const uint8_t *code;
+	bool code16;
 	struct insn insn;
 	int ret;
 	ZydisDecodedInstruction z;
@@ -25,19 +27,21 @@ struct pair {
 	ZyanStatus status;
 };
 
-static const ZydisDecoder *decoder(void)
+static const ZydisDecoder *decoder(bool code16)
 {
-	static ZydisDecoder d;
-	static bool ready;
+	static ZydisDecoder decoders[2];
+	static bool ready[2];
+	ZydisDecoder *d = &decoders[code16];
 
-	if (!ready) {
-		ZydisDecoderInit(&d, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
-		ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
-		ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
-		ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
-		ready = true;
+	if (!ready[code16]) {
+		ZydisDecoderInit(d, code16 ? ZYDIS_MACHINE_MODE_LEGACY_16 : ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
+		ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+		ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
+		ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
+		ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_TZCNT, ZYAN_FALSE);
+		ready[code16] = true;
 	}
-	return &d;
+	return d;
 }
 
 /* Instruction sets that Zydis knows and the guest is not offered. */
@@ -46,11 +50,15 @@ static bool not_offered(const ZydisDecodedInstruction *z)
 	if (z->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
 		return true;	/* VEX, EVEX, MVEX, XOP, 3DNow! */
 	switch (z->meta.isa_set) {
+	case ZYDIS_ISA_SET_ADOX_ADCX:
 	case ZYDIS_ISA_SET_AMD3DNOW:
 	case ZYDIS_ISA_SET_AMD_INVLPGB:
 	case ZYDIS_ISA_SET_CET:
+	case ZYDIS_ISA_SET_CLFLUSHOPT:
+	case ZYDIS_ISA_SET_CLWB:
 	case ZYDIS_ISA_SET_CLZERO:
 	case ZYDIS_ISA_SET_ENQCMD:
+	case ZYDIS_ISA_SET_GFNI:
 	case ZYDIS_ISA_SET_HRESET:
 	case ZYDIS_ISA_SET_INVPCID:
 	case ZYDIS_ISA_SET_KEYLOCKER:
@@ -74,6 +82,7 @@ static bool not_offered(const ZydisDecodedInstruction *z)
 	case ZYDIS_ISA_SET_RTM:
 	case ZYDIS_ISA_SET_SERIALIZE:
 	case ZYDIS_ISA_SET_SGX:
+	case ZYDIS_ISA_SET_SHA:
 	case ZYDIS_ISA_SET_SGX_ENCLV:
 	case ZYDIS_ISA_SET_SMAP:
 	case ZYDIS_ISA_SET_SMX:
@@ -308,6 +317,28 @@ static const ZydisDecodedOperand *memory(const struct pair *p)
 	return NULL;
 }
 
+/* Where newer processors would see something else. */
+static bool is_news(const struct pair *p)
+{
+	return p->insn.map == MAP_0F && p->z.opcode >= 0x19 && p->z.opcode <= 0x1f;
+}
+
+/* What stands before an instruction of 16-bit code is told as what 32-bit code would need there, unless 66 is part of the encoding. */
+static unsigned in_code32(const struct pair *p, unsigned prefixes)
+{
+	bool encodes = p->insn.map != MAP_PRIMARY && p->insn.flags & (INSN_FPU | INSN_SSE);
+
+	switch (p->z.mnemonic) {
+	case ZYDIS_MNEMONIC_MOVNTI: case ZYDIS_MNEMONIC_CLFLUSH:
+	case ZYDIS_MNEMONIC_LFENCE: case ZYDIS_MNEMONIC_MFENCE: case ZYDIS_MNEMONIC_SFENCE:
+		encodes = true;
+		break;
+	default:
+		break;
+	}
+	return prefixes ^ (encodes ? PFX_ADSIZE : PFX_ADSIZE | PFX_OPSIZE);
+}
+
 static const char *compare_prefixes(const struct pair *p)
 {
 	unsigned want = 0;
@@ -333,6 +364,12 @@ static const char *compare_prefixes(const struct pair *p)
 			want |= PFX_SEG;
 		}
 	}
+	if (p->code16)
+		want = in_code32(p, want);
+	if (is_news(p))
+		want &= ~(unsigned)(PFX_REP | PFX_REPNE);
+	if (p->z.mnemonic == ZYDIS_MNEMONIC_BSF)
+		want &= ~(unsigned)PFX_REP;
 	if (p->insn.prefix != want)
 		return "prefixes";
 	if (p->insn.adsize * 8 != p->z.address_width)
@@ -588,6 +625,13 @@ static const char *compare_units(const struct pair *p)
 	return NULL;
 }
 
+static uint8_t expected_opcode(const struct pair *p)
+{
+	if (p->insn.map == MAP_PRIMARY && p->z.opcode == 0x82)
+		return 0x80;
+	return is_news(p) ? 0x1f : p->z.opcode;
+}
+
 static const char *compare_fields(const struct pair *p)
 {
 	static const char *(*const checks[])(const struct pair *) = {
@@ -597,8 +641,7 @@ static const char *compare_fields(const struct pair *p)
 
 	if (p->insn.len != p->z.length)
 		return "length";
-	if (p->insn.op != (p->z.opcode == 0x82 && p->insn.map == MAP_PRIMARY ? 0x80 : p->z.opcode) ||
-	    p->code[p->insn.opcode_at] != p->z.opcode)
+	if (p->insn.op != expected_opcode(p) || p->code[p->insn.opcode_at] != p->z.opcode)
 		return "opcode";
 	if (p->insn.action != expected_action(p))
 		return "action";
@@ -611,19 +654,20 @@ static const char *compare_fields(const struct pair *p)
 	return NULL;
 }
 
-static void decode_both(struct pair *p, const uint8_t *code)
+static void decode_both(struct pair *p, const uint8_t *code, bool code16)
 {
 	p->code = code;
-	p->ret = decode(code, COMPARE_BYTES, &p->insn);
-	p->status = ZydisDecoderDecodeFull(decoder(), code, COMPARE_BYTES, &p->z, p->op);
+	p->code16 = code16;
+	p->ret = decode_code(code, COMPARE_BYTES, code16, &p->insn);
+	p->status = ZydisDecoderDecodeFull(decoder(code16), code, COMPARE_BYTES, &p->z, p->op);
 }
 
-const char *compare(const uint8_t *code)
+static const char *compare_mode(const uint8_t *code, bool code16)
 {
 	struct pair p;
 	bool ours;
 
-	decode_both(&p, code);
+	decode_both(&p, code, code16);
 	if (p.ret == DECODE_MORE)
 		return "15 bytes were not enough";
 	ours = p.ret == DECODE_OK && p.insn.action != ACT_UD;
@@ -632,6 +676,14 @@ const char *compare(const uint8_t *code)
 	if (!ours)
 		return not_offered(&p.z) ? NULL : "only Zydis accepts it";
 	return not_offered(&p.z) ? "not offered, but accepted" : compare_fields(&p);
+}
+
+const char *compare(const uint8_t *code, bool *code16)
+{
+	const char *what = compare_mode(code, false);
+
+	*code16 = !what;
+	return what ? what : compare_mode(code, true);
 }
 
 const char *compare_truncated(const uint8_t *code, uint8_t *end)
@@ -655,19 +707,20 @@ const char *compare_truncated(const uint8_t *code, uint8_t *end)
 	return NULL;
 }
 
-void compare_describe(const uint8_t *code, const char *what)
+void compare_describe(const uint8_t *code, bool code16, const char *what)
 {
 	struct pair p;
 	ZydisFormatter formatter;
 	char text[96] = "rejected";
 
-	decode_both(&p, code);
+	decode_both(&p, code, code16);
 	if (ZYAN_SUCCESS(p.status)) {
 		ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
 		ZydisFormatterFormatInstruction(&formatter, &p.z, p.op, p.z.operand_count_visible, text, sizeof(text), 0, NULL);
 	}
 	for (unsigned i = 0; i < COMPARE_BYTES; i++)
 		fprintf(stderr, "%02x ", code[i]);
+	fputs(code16 ? "(16 bits) " : "", stderr);
 	fprintf(stderr, "| %s | ret %d len %u map %u op %02x action %u flags %03x | Zydis: %s", what, p.ret, p.insn.len, p.insn.map,
 		p.insn.op, p.insn.action, p.insn.flags, text);
 	if (ZYAN_SUCCESS(p.status))

@@ -21,13 +21,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t code[COMPARE_BYTES] = { 0 }, scratch[COMPARE_BYTES];
 	const char *what;
+	bool code16 = false;
 
 	memcpy(code, data, size < sizeof(code) ? size : sizeof(code));
-	what = compare(code);
+	what = compare(code, &code16);
 	if (!what)
 		what = compare_truncated(code, scratch + sizeof(scratch));
 	if (what) {
-		compare_describe(code, what);
+		compare_describe(code, code16, what);
 		abort();
 	}
 	return 0;

@@ -25,12 +25,13 @@ static const char *const escapes[] = { "", "\x0f", "\x0f\x38", "\x0f\x3a" };
 
 static unsigned check(const uint8_t *code, unsigned failures)
 {
-	const char *what = compare(code);
+	bool code16;
+	const char *what = compare(code, &code16);
 
 	if (!what)
 		return failures;
 	if (failures < REPORT_AT_MOST)
-		compare_describe(code, what);
+		compare_describe(code, code16, what);
 	return failures + 1;
 }
 
@@ -105,7 +106,7 @@ static void truncated_strings(void **state)
 		samples_random(&seed, code);
 		what = compare_truncated(code, memory + page);
 		if (what && failures++ < REPORT_AT_MOST)
-			compare_describe(code, what);
+			compare_describe(code, false, what);
 	}
 	munmap(memory, 2 * page);
 	assert_int_equal(failures, 0);

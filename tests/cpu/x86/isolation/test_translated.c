@@ -44,7 +44,7 @@ static uint32_t random32(void)
 static const struct mode {
 	const char *name;
 	uint32_t code;
-	bool user, segmented, mixed, apart, checked, system;
+	bool user, segmented, mixed, apart, checked, system, code16;
 } modes[] = {
 	{ .name = "user", .code = USER_CODE, .user = true },
 	{ .name = "kernel", .code = KERNEL_CODE },
@@ -53,6 +53,7 @@ static const struct mode {
 	{ .name = "apart", .code = KERNEL_CODE, .apart = true },
 	{ .name = "checked", .code = USER_CODE, .user = true, .checked = true },
 	{ .name = "checked, segmented", .code = USER_CODE, .user = true, .segmented = true, .checked = true },
+	{ .name = "16-bit", .code = USER_CODE, .user = true, .code16 = true },
 	{ .name = "ring 0", .code = KERNEL_CODE, .system = true },
 	{ .name = "ring 0, segmented", .code = KERNEL_CODE, .system = true, .segmented = true },
 	{ .name = "ring 0, mixed", .code = KERNEL_CODE, .system = true, .mixed = true },
@@ -90,6 +91,12 @@ static const struct mode *mode(unsigned i)
 static void enter_mode(const struct mode *m)
 {
 	guest_mode(g, m->user, m->segmented);
+	if (m->code16) {
+		struct segment cs = *cpu_segment(g->cpu, S_CS);
+
+		cs.attr &= ~(1u << 22);
+		cpu_set_segment(g->cpu, S_CS, &cs);
+	}
 	guest_mix(g, m->mixed);
 	check_accesses(m->checked);
 }
@@ -138,7 +145,7 @@ static bool add(struct filler *f, const uint8_t *code)
 	struct insn in;
 	uint32_t len;
 
-	decode(code, 15, &in);
+	decode_code(code, 15, f->mode->code16, &in);
 	len = in.len && in.len <= 15 ? in.len : 15;
 	for (uint32_t i = 0; i < len; i++) {
 		if (f->at == GUEST_CODE_SIZE)

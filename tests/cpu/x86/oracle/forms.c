@@ -38,6 +38,8 @@ static const ZydisMnemonic left_out[] = {
 	/* longer than the patches we make, or different on each call */
 	ZYDIS_MNEMONIC_ENQCMD, ZYDIS_MNEMONIC_ENQCMDS, ZYDIS_MNEMONIC_MOVDIR64B, ZYDIS_MNEMONIC_RDPRU, ZYDIS_MNEMONIC_CLZERO,
 	ZYDIS_MNEMONIC_MCOMMIT, ZYDIS_MNEMONIC_RDPID,
+	/* a BSF where CPUID does not offer it */
+	ZYDIS_MNEMONIC_TZCNT,
 };
 
 static const ZydisDecoder *decoder(void)

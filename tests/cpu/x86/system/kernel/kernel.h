@@ -90,6 +90,7 @@ void test_interrupts(void);
 void test_user(void);
 void test_paging(void);
 void test_gates(void);
+void test_code_segments(void);
 void test_tasks(void);
 void test_system(void);
 

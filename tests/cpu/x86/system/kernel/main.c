@@ -205,6 +205,7 @@ void main(void)
 	test_user();
 	test_paging();
 	test_gates();
+	test_code_segments();
 	test_system();
 	test_tasks();
 	triple_fault();
