@@ -41,6 +41,7 @@
 #define CPU_BASE_OF	0x100	/* 16 x 8: what CPU_BASE_AT becomes when that descriptor is loaded */
 #define CPU_SOFT_KIND	0x5c
 #define CPU_SOFT	0x20180	/* 256 x 16: the soft TLB */
+#define CPU_SOFT_RING0	0x21300	/* the same for ring 0 of a guest that has one */
 #define CPU_SYSTEM	0x21180	/* struct cpu_system, which begins with CR0, CR2, CR3, CR4 */
 #define CPU_DESCRIPTOR_AT 0x21200	/* 16 x 4: where in guest memory a descriptor was loaded from, by its number... */
 #define CPU_DESCRIPTOR_MINUS 0x21240	/* 16 x 8: ... and what it was, negated */
@@ -78,7 +79,7 @@ struct jump_table;
 struct reach;
 struct cost;
 
-enum { DESCRIPTORS = 16, HOST_PAGES = 64 };
+enum { DESCRIPTORS = 16, HOST_PAGES = 64, SOFT_ENTRIES = 256 };
 
 /* The address space in force: mmu.c. */
 struct mmu {
@@ -128,13 +129,15 @@ struct cpu {
 	struct soft_entry {		/* soft.h */
 		uint32_t read, write;
 		uint64_t addend;
-	} soft[256];
+	} soft[SOFT_ENTRIES];
 
 	struct cpu_system system;
 	uint64_t pad3;
 	uint32_t descriptor_at[DESCRIPTORS];
 	uint64_t descriptor_minus[DESCRIPTORS];
 	uint64_t scratch;
+	uint64_t pad4[7];
+	struct soft_entry soft_ring0[SOFT_ENTRIES];
 
 	/* The rest is for C. */
 	struct segment descriptors[DESCRIPTORS];	/* hidden parts; [0] unused, [1] the null selector's */
@@ -206,8 +209,10 @@ struct cpu {
 	uint64_t translation_age;
 
 	/* Checked accesses: soft.c */
-	uint8_t soft_log[64];		/* entries of soft[] in use */
-	unsigned soft_count;
+	struct soft_log {		/* entries in use, of soft[] and of soft_ring0[] */
+		uint8_t index[SOFT_ENTRIES];
+		unsigned count;
+	} soft_log[2];
 	struct soft_insn *soft_insns;
 
 	/* Written from outside (cpu_dirty on another thread): frames whose code must go. */
@@ -241,6 +246,7 @@ CPU_CHECK(base_of, CPU_BASE_OF);
 CPU_CHECK(soft_kind, CPU_SOFT_KIND);
 CPU_CHECK(loadable, CPU_LOADABLE);
 CPU_CHECK(soft, CPU_SOFT);
+CPU_CHECK(soft_ring0, CPU_SOFT_RING0);
 CPU_CHECK(interrupt_flag, CPU_IF);
 CPU_CHECK(system_flags, CPU_SYSTEM_FLAGS);
 CPU_CHECK(irq_pending, CPU_IRQ_PENDING);

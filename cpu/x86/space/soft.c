@@ -12,7 +12,7 @@
 #include "cpu/x86/space/slot.h"
 
 enum { SETS = 512, WAYS = 4, PATIENCE_STEP = 3, MOST_PATIENCE = 9, HOLD = 16 };
-enum { SOFT_ENTRIES = 256, NO_TAG = 1 };
+enum { NO_TAG = 1 };
 
 /* A string instruction that is checked takes some 60 ns for each page more, and leaves translated code. */
 enum { STRING_PAGES = 32, STRING_PAGE_NS = 86, STRING_SPAN = 8192 };
@@ -34,7 +34,7 @@ int soft_create(struct cpu *cpu)
 	if (cpu->soft_insns == MAP_FAILED)
 		cpu->soft_insns = NULL;
 	for (unsigned i = 0; i < SOFT_ENTRIES; i++)
-		cpu->soft[i] = (struct soft_entry){ .read = NO_TAG, .write = NO_TAG };
+		cpu->soft[i] = cpu->soft_ring0[i] = (struct soft_entry){ .read = NO_TAG, .write = NO_TAG };
 	return cpu->soft_insns ? 0 : -1;
 }
 
@@ -44,12 +44,18 @@ void soft_destroy(struct cpu *cpu)
 		munmap(cpu->soft_insns, SETS * WAYS * sizeof(struct soft_insn));
 }
 
+/* The addend stays: a check reads it after the tag, and never with anything in between, but it need not rest on that. */
+static void flush(struct soft_entry *entries, struct soft_log *log)
+{
+	for (unsigned i = 0; i < log->count; i++)
+		entries[log->index[i]].read = entries[log->index[i]].write = NO_TAG;
+	log->count = 0;
+}
+
 void soft_flush_entries(struct cpu *cpu)
 {
-	/* The addend stays: a check reads it after the tag, and never with anything in between, but it need not rest on that. */
-	for (unsigned i = 0; i < cpu->soft_count; i++)
-		cpu->soft[cpu->soft_log[i]].read = cpu->soft[cpu->soft_log[i]].write = NO_TAG;
-	cpu->soft_count = 0;
+	flush(cpu->soft, &cpu->soft_log[0]);
+	flush(cpu->soft_ring0, &cpu->soft_log[1]);
 }
 
 static struct soft_insn *set_of(struct cpu *cpu, uint32_t physical)
@@ -145,12 +151,13 @@ bool soft_note_met(struct cpu *cpu, uint32_t physical)
 static void enter(struct cpu *cpu, uint32_t linear, uint32_t pte, bool write)
 {
 	unsigned index = linear >> PAGE_SHIFT & (SOFT_ENTRIES - 1);
-	struct soft_entry *entry = &cpu->soft[index];
+	bool ring0 = cpu->system_mode && !cpu->cpl;
+	struct soft_entry *entry = ring0 ? &cpu->soft_ring0[index] : &cpu->soft[index];
+	struct soft_log *log = &cpu->soft_log[ring0];
 	uint32_t page = linear & ~PAGE_MASK;
 
-	if (cpu->soft_count == sizeof(cpu->soft_log))
-		soft_flush_entries(cpu);
-	cpu->soft_log[cpu->soft_count++] = (uint8_t)index;
+	if (entry->read == NO_TAG)
+		log->index[log->count++] = (uint8_t)index;
 	*entry = (struct soft_entry){
 		.read = page,
 		.write = write ? page : NO_TAG,

@@ -17,7 +17,8 @@
  * through instead.
  *
  * The entries hold translations for one address space and one CPL, and go whenever either changes or the guest announces any
- * change to its tables; frames with translated code are never entered for writing.
+ * change to its tables; frames with translated code are never entered for writing. Where ring 0 has blocks of its own (BLOCK_RING0) it
+ * also has entries of its own, so that system calls leave both sides' as they are.
  */
 #ifndef KENNEL_CPU_X86_SPACE_SOFT_H
 #define KENNEL_CPU_X86_SPACE_SOFT_H
@@ -31,10 +32,10 @@ void soft_destroy(struct cpu *cpu);
 
 void soft_flush_entries(struct cpu *cpu);
 
-/** soft_flush_cpl - another CPL looks at the same translations. */
-static inline void soft_flush_cpl(struct cpu *cpu)
+/** soft_flush_cpl - another CPL is going to look at the same translations. Ring 0 of a guest that has one has a table of its own. */
+static inline void soft_flush_cpl(struct cpu *cpu, unsigned cpl)
 {
-	if (cpu->soft_count)
+	if (!cpu->system_mode || (cpu->cpl && cpu->cpl != 3) || (cpl && cpl != 3))
 		soft_flush_entries(cpu);
 }
 
@@ -42,7 +43,7 @@ static inline void soft_flush_cpl(struct cpu *cpu)
 static inline void soft_flush(struct cpu *cpu)
 {
 	cpu->translation_age++;
-	soft_flush_cpl(cpu);
+	soft_flush_entries(cpu);
 }
 
 /** soft_is_checked - is the instruction at this guest-physical address to be translated with a check? */

@@ -137,7 +137,7 @@ static void set_cpl(struct cpu *cpu, unsigned cpl)
 {
 	if (cpu->cpl == cpl)
 		return;
-	soft_flush_cpl(cpu);
+	soft_flush_cpl(cpu, cpl);
 	cpu->cpl = (uint8_t)cpl;
 	cpu->user = cpl == 3;
 	if (cpu->system_mode)	/* only ring 0's code looks */

@@ -46,7 +46,7 @@ static unsigned operand_size(const struct insn *in)
 static void emit_check(struct translation *t, unsigned size, bool write)
 {
 	struct emit *e = &t->e;
-	uint32_t tag = CPU_SOFT + (write ? 4 : 0);
+	uint32_t entries = t->block->flags & BLOCK_RING0 ? CPU_SOFT_RING0 : CPU_SOFT, tag = entries + (write ? 4 : 0);
 	uint8_t *slow, *done;
 
 	emit_mov64(e, H_R11, R_EAX);
@@ -60,7 +60,7 @@ static void emit_check(struct translation *t, unsigned size, bool write)
 	emit8(e, 0x41), emit8(e, 0x81), emit8(e, 0xe1), emit32(e, ~PAGE_MASK);	/* and r9d, page */
 	emit32(e, 0x178c3b47), emit32(e, tag);				/* cmp r9d, [r15 + r10 + tag] */
 	slow = emit_short(e, 0x75);					/* jne */
-	emit32(e, 0x178c8b4f), emit32(e, CPU_SOFT + 8);			/* mov r9, [r15 + r10 + addend] */
+	emit32(e, 0x178c8b4f), emit32(e, entries + 8);			/* mov r9, [r15 + r10 + addend] */
 	emit8(e, 0x4d), emit8(e, 0x01), emit8(e, 0xc1);			/* add r9, r8 */
 	emit16(e, 0x7f04);						/* add al, 0x7f: OF */
 	emit8(e, 0x9e);							/* sahf */

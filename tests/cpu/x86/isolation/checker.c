@@ -330,7 +330,7 @@ static bool check_registers(struct check *c)
  *
  * Let P be the page of the first byte, at r8d, and Q that of the last, at r8d + size - 1 modulo 2^32.
  *
- *	Inside soft[]	The index is P cut to 8 bits, times 16: one of 256 entries.
+ *	Inside soft[]	(or soft_ring0[], which is as long.) The index is P cut to 8 bits, times 16: one of 256 entries.
  *	P = Q		The tag is compared with Q. C enters a page in the entry of its own number modulo 256 only, so a match
  *			means Q = P modulo 256. size is 4 at most, so Q is P or P + 1 (modulo 2^20, for an operand that wraps
  *			from 4 GiB to 0), and P + 1 is another number modulo 256. An empty entry holds 1, which no Q is: its
@@ -378,10 +378,10 @@ static const uint8_t check_form[] = {
 };							/* done: */
 
 /* Where the form has parameters, and the instructions that no other sequence begins with. */
-enum { FORM_BEGINS = 4, FORM_LAST = 10, FORM_TAG = 37, FORM_EIP = 70, FORM_KIND = 76, FORM_SIZE = 87, KIND_WRITE = 1 << 8 };
+enum { FORM_BEGINS = 4, FORM_LAST = 10, FORM_TAG = 37, FORM_ADDEND = 47, FORM_EIP = 70, FORM_KIND = 76, FORM_SIZE = 87, KIND_WRITE = 1 << 8 };
 
 _Static_assert(sizeof(check_form) == FORM_SIZE, "an instruction is missing");
-_Static_assert(sizeof(((struct cpu *)0)->soft) == 256 * 16 && sizeof(struct soft_entry) == 16 &&
+_Static_assert(sizeof(((struct cpu *)0)->soft) == 256 * 16 && sizeof(((struct cpu *)0)->soft_ring0) == 256 * 16 && sizeof(struct soft_entry) == 16 &&
 	       offsetof(struct soft_entry, read) == 0 && offsetof(struct soft_entry, write) == 4 &&
 	       offsetof(struct soft_entry, addend) == 8, "the form reads what is not there");
 
@@ -398,13 +398,14 @@ static void put32(uint8_t *to, uint32_t v)
 }
 
 /* The form with the parameters that are found in @code; EIP is anything, the others are the few that there may be. */
-static bool same_form(const uint8_t *code, uint32_t size, bool write)
+static bool same_form(const uint8_t *code, uint32_t entries, uint32_t size, bool write)
 {
 	uint8_t form[FORM_SIZE];
 
 	memcpy(form, check_form, FORM_SIZE);
 	form[FORM_LAST] = (uint8_t)(size - 1);
-	put32(form + FORM_TAG, CPU_SOFT + (write ? 4 : 0));
+	put32(form + FORM_TAG, entries + (write ? 4 : 0));
+	put32(form + FORM_ADDEND, entries + 8);
 	memcpy(form + FORM_EIP, code + FORM_EIP, 4);
 	put32(form + FORM_KIND, size | (write ? KIND_WRITE : 0));
 	return !memcmp(code, form, FORM_SIZE);
@@ -425,7 +426,7 @@ static bool check_form_here(struct check *c)
 		return refuse(c, RULE_VALUE);
 	for (uint32_t size = 1; size <= 4; size *= 2)
 		for (unsigned write = 0; write < 2; write++) {
-			if (!same_form(code, size, write))
+			if (!same_form(code, CPU_SOFT, size, write) && !same_form(code, CPU_SOFT_RING0, size, write))
 				continue;
 			set(c, R9, V_CHECKED, size | (write ? KIND_WRITE : 0));
 			set(c, R10, V_ANY, 0);
