@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -193,6 +194,49 @@ static void test_hostfwd(void **state)
 	}
 }
 
+/* The ports that connections to the guest have come from, by their first segments. */
+static unsigned int count_connections(void)
+{
+	static bool known[65536];
+	static unsigned int connections;
+	const uint8_t *tcp;
+	size_t len;
+
+	while ((tcp = next_segment(&len))) {
+		if (!(tcp[13] & SYN) || known[get16(tcp)])
+			continue;
+		known[get16(tcp)] = true;
+		connections++;
+	}
+	return connections;
+}
+
+/* Connections that come in one burst are all made at once, while we do something else, and the guest hears of each. */
+static void test_hostfwd_burst(void **state)
+{
+	enum { BURST = 100 };
+	struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct pollfd burst[BURST];
+	char options[64];
+
+	name.sin_port = htons((uint16_t)free_port(SOCK_STREAM));
+	snprintf(options, sizeof(options), "ipv6=off,hostfwd=tcp:%d:7", ntohs(name.sin_port));
+	open_network(options);
+	arp_for_gateway();
+	for (int i = 0; i < BURST; i++) {
+		burst[i] = (struct pollfd){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), .events = POLLOUT };
+		if (connect(burst[i].fd, (struct sockaddr *)&name, sizeof(name)) < 0)
+			assert_int_equal(errno, EINPROGRESS);
+	}
+	for (int i = 0; i < BURST; i++) {
+		assert_int_equal(poll(&burst[i], 1, 100), 1);
+		assert_int_equal(burst[i].revents, POLLOUT);
+	}
+	run_until(loop, count_connections() == BURST);
+	for (int i = 0; i < BURST; i++)
+		close(burst[i].fd);
+}
+
 /* The guest connects out: to the gateway's address, which is the host. */
 static void test_connect_out(void **state)
 {
@@ -348,6 +392,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_dhcp, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_backlog, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostfwd, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hostfwd_burst, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_connect_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_large_frames, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostfwd_udp, setup, teardown),
