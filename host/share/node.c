@@ -225,7 +225,8 @@ static int create(struct share *share, struct share_node *parent, const char *na
 		close(fd);
 		return error;
 	}
-	*new = (struct share_node){.users = 1, .fd = fd, .dev = st.st_dev, .ino = st.st_ino, .parent = parent, .name = copy};
+	*new = (struct share_node){.users = 1, .fd = fd, .dev = st.st_dev, .ino = st.st_ino, .end = (uint64_t)st.st_size, .parent = parent,
+				    .name = copy};
 	bucket_add(share, new);
 	*node = new;
 	return 0;
@@ -273,6 +274,13 @@ int share_node_enter(struct share *share, struct share_node *dir, const char *na
 static bool same_file(const struct share_node *a, const struct share_node *b)
 {
 	return a->ino == b->ino && a->dev == b->dev;
+}
+
+void share_node_ends(struct share *share, struct share_node *node, uint64_t end, bool grown)
+{
+	for (struct share_node *other = *bucket_of(share, node->ino); other; other = other->next)
+		if (same_file(other, node) && !(grown && other->end >= end))
+			other->end = end;
 }
 
 /* From now on @node is @name in @parent. False: it cannot be. */
