@@ -195,6 +195,8 @@ static int slirp_send(struct net_backend *be, const struct virtio_iov *iov, unsi
 	if (offload && offload->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM &&
 	    !offload_checksum(net->out, len, offload->csum_start, offload->csum_offset))
 		return -EINVAL;
+	if (!net->asked)
+		slirp_note_question(net, net->out, len);
 	slirp_input(net->slirp, net->out, (int)len);
 	coalescer_flush(&net->coalescer);
 	loop_post(net->loop, &net->step);
@@ -304,6 +306,7 @@ static int configure(struct slirp_net *net, char *text, struct error *err)
 		if (add_forward(net, &options.forward[i], err) < 0)
 			return -EADDRINUSE;
 	widen_backlogs(net->slirp);
+	net->asked = options.restricted;
 	return 0;
 }
 

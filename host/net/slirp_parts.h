@@ -30,6 +30,7 @@ struct slirp_net {
 	struct frame *backlog, **backlog_end;
 	size_t backlog_bytes;
 	struct coalescer coalescer;
+	bool asked;			/* the guest has asked for a name, or must not */
 	unsigned char out[FRAME_MAX];
 };
 
@@ -40,6 +41,15 @@ void slirp_step(void *opaque);
 /* slirp is about to close @fd. */
 void slirp_forget_descriptor(struct slirp_net *net, int fd);
 void slirp_free_descriptors(struct slirp_net *net);
+
+/* --- slirp_names.c ------------------------------------------------------------------------------------------------------ */
+
+/* Of the guest's first question for a name: say so if this host has nobody to ask. Sets net->asked. */
+void slirp_note_question(struct slirp_net *net, const unsigned char *frame, size_t len);
+/* Is @frame such a question? AF_INET, AF_INET6, or 0. */
+int slirp_question(const unsigned char *frame, size_t len);
+/* Does the file @path, as resolv.conf(5), name a server of @family? */
+bool slirp_has_name_server(const char *path, int family);
 
 /* --- slirp_options.c ---------------------------------------------------------------------------------------------------- */
 

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "host/net/slirp.h"
+#include "host/net/slirp_parts.h"
 
 static void open_network(const char *options)
 {
@@ -357,6 +357,63 @@ static void test_hostfwd_udp(void **state)
 	close(fd);
 }
 
+/* --- names ----------------------------------------------------------------------------------------------------------- */
+
+static bool has_name_server(const char *text, int family)
+{
+	char path[] = "/tmp/kennel-resolv-XXXXXX";
+	int fd = mkstemp(path);
+	bool has;
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	has = slirp_has_name_server(path, family);
+	unlink(path);
+	return has;
+}
+
+static void test_name_servers(void **state)
+{
+	assert_false(slirp_has_name_server("/nonexistent/resolv.conf", AF_INET));
+	assert_false(has_name_server("", AF_INET));
+	assert_false(has_name_server("# nameserver 192.0.2.1\nsearch example.org\nnameserver\nnameserver nobody\n", AF_INET));
+	assert_true(has_name_server("search example.org\nnameserver\t192.0.2.1\n", AF_INET));
+	assert_false(has_name_server("nameserver 192.0.2.1\n", AF_INET6));
+	assert_false(has_name_server("nameserver fe80::1%eth0\n", AF_INET));
+	assert_true(has_name_server("nameserver fe80::1%eth0\nnameserver 192.0.2.1", AF_INET6));
+	assert_true(has_name_server("nameserver fe80::1%eth0\nnameserver 192.0.2.1", AF_INET));
+}
+
+/* A frame to port 53 of the network's own name server; no other port, protocol, address, and no half of one. */
+static void test_questions(void **state)
+{
+	static const uint8_t server6[16] = { 0xfe, 0xc0, [15] = 3 };
+	uint8_t frame[14 + 40 + 8] = { 0 }, *ip = frame + 14;
+
+	put_ip(frame, 17, guest_ip, 0x0a000203, 8);
+	put16(ip + 22, 53);
+	assert_int_equal(slirp_question(frame, 42), AF_INET);
+	assert_int_equal(slirp_question(frame, 41), 0);
+	put16(ip + 22, 54);
+	assert_int_equal(slirp_question(frame, 42), 0);
+	put_ip(frame, 17, guest_ip, gateway_ip, 8);
+	put16(ip + 22, 53);
+	assert_int_equal(slirp_question(frame, 42), 0);
+	put_ip(frame, 6, guest_ip, 0x0a000203, 8);
+	put16(ip + 22, 53);
+	assert_int_equal(slirp_question(frame, 42), 0);
+
+	memset(frame, 0, sizeof(frame));
+	put16(frame + 12, 0x86dd);
+	ip[6] = 17;
+	memcpy(ip + 24, server6, 16);
+	put16(ip + 42, 53);
+	assert_int_equal(slirp_question(frame, 62), AF_INET6);
+	assert_int_equal(slirp_question(frame, 61), 0);
+	ip[39] = 2;
+	assert_int_equal(slirp_question(frame, 62), 0);
+}
+
 /* --- options --------------------------------------------------------------------------------------------------------- */
 
 static void must_refuse(const char *options, const char *sentence)
@@ -396,6 +453,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_connect_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_large_frames, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostfwd_udp, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_name_servers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_questions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_options, setup, teardown),
 	};
 
