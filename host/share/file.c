@@ -177,12 +177,30 @@ int share_file_create(struct share_backend *be, struct share_file *dir, const ch
 _Static_assert(sizeof(struct virtio_iov) == sizeof(struct iovec) && offsetof(struct virtio_iov, base) == offsetof(struct iovec, iov_base) &&
 	       offsetof(struct virtio_iov, len) == offsetof(struct iovec, iov_len), "virtio_iov is iovec by another name");
 
+/* What the page cache has of it, if that is all: to the last byte that was asked for, or to the end of the file. */
+static int64_t read_cached(const struct share_file *file, uint64_t offset, const struct virtio_iov *iov, unsigned int count)
+{
+	ssize_t got = preadv2(file->fd, (const struct iovec *)iov, (int)count, (off_t)offset, RWF_NOWAIT);
+	struct stat st;
+
+	if (got < 0)
+		return -EAGAIN;
+	/* Of less than there is the guest would think that it is all. */
+	if ((uint64_t)got < virtio_iov_length(iov, count) && (fstat(file->fd, &st) < 0 || offset + (uint64_t)got < (uint64_t)st.st_size))
+		return -EAGAIN;
+	return got;
+}
+
 int64_t share_file_read(struct share_backend *be, struct share_file *file, uint64_t offset, const struct virtio_iov *iov, unsigned int count)
 {
 	ssize_t got;
 
 	if (offset > INT64_MAX)
 		return -EINVAL;
+	if (share_may_wait(to_share(be), file->node))
+		return -EAGAIN;
+	if (to_share(be)->now)
+		return read_cached(file, offset, iov, count);
 	do
 		got = preadv(file->fd, (const struct iovec *)iov, (int)count, (off_t)offset);
 	while (got < 0 && errno == EINTR);
@@ -259,10 +277,13 @@ int share_readdir(struct share_backend *be, struct share_file *dir, uint64_t off
 {
 	struct share *share = to_share(be);
 	struct share_listing *l = &share->listing;
+	bool added = false;
 	struct stat st;
 
 	if (offset > INT64_MAX)
 		return -EINVAL;
+	if (share_may_wait(share, dir->node))
+		return -EAGAIN;
 	if (fstat(dir->fd, &st) < 0)
 		return -errno;
 	/* From the beginning means: as it is now. */
@@ -273,8 +294,11 @@ int share_readdir(struct share_backend *be, struct share_file *dir, uint64_t off
 		struct share_entry entry;
 
 		if (!l->file || l->at == l->end) {
-			ssize_t got = list(l, dir, offset);
+			ssize_t got;
 
+			if (share->now)
+				return added ? 0 : -EAGAIN;
+			got = list(l, dir, offset);
 			if (got <= 0)
 				return (int)got;
 		}
@@ -287,6 +311,7 @@ int share_readdir(struct share_backend *be, struct share_file *dir, uint64_t off
 		};
 		if (!add(opaque, &entry))
 			return 0;
+		added = true;
 		l->at += d->d_reclen;
 		l->offset = offset = (uint64_t)d->d_off;
 	}

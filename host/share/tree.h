@@ -69,6 +69,8 @@ struct share {
 	unsigned int open_max;		/* descriptors of all shares together that this one adds to */
 	struct share_node *by_inode[SHARE_BUCKETS];
 	dev_t dev;			/* of the root */
+	bool local;			/* its file system is one that waits for nobody but a disk */
+	bool now;			/* whoever calls must not wait: share.c */
 	mode_t umask;			/* of this process: what the host takes away from modes, and we give back */
 	struct share_listing listing;
 };
@@ -131,6 +133,9 @@ int share_root(struct share_backend *be, struct share_file **file, struct share_
 int share_copy(struct share_backend *be, struct share_file *file, struct share_file **copy);
 int share_walk(struct share_backend *be, struct share_file *dir, const char *name, struct share_file **file, struct share_id *id);
 void share_release(struct share_backend *be, struct share_file *file);
+bool share_ends(struct share_backend *be, struct share_file *file);
+/* The caller must not wait, and what is known of @node may come from elsewhere than this host's memory. */
+bool share_may_wait(const struct share *share, const struct share_node *node);
 
 /* --- file.c ---------------------------------------------------------------------------------------------------------- */
 

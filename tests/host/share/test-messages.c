@@ -814,7 +814,10 @@ int main(void)
 		test(many_extended_attributes), test(locks), test(vanishing), test(no_space),
 		cmocka_unit_test_setup_teardown(read_only, setup_read_only, teardown),
 	};
+	int failed;
 
 	umask(022);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	client_at_once = true;
+	return failed + cmocka_run_group_tests(tests, NULL, NULL);
 }
