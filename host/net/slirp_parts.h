@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* slirp_parts.h - what the parts of the user network know of each other: slirp.c, slirp_poll.c, slirp_options.c. */
+/* slirp_parts.h - what the parts of the user network know of each other: slirp.c, slirp_poll.c, slirp_names.c, slirp_options.c. */
 #ifndef KENNEL_HOST_NET_SLIRP_PARTS_H
 #define KENNEL_HOST_NET_SLIRP_PARTS_H
 
