@@ -223,6 +223,11 @@ struct share_backend {
 
 struct share_backend_ops {
 	void (*run)(struct share_backend *be, struct share_job *job);	/* never blocks */
+	/*
+	 * May the caller call the operations below itself, until now(be, false)? Only while no job is under way. Then those that look at
+	 * files say -EAGAIN where they would have to wait for a disk or for another machine. Those that change something are not to be called.
+	 */
+	bool (*now)(struct share_backend *be, bool begin);
 	void (*drain)(struct share_backend *be);	/* returns when nothing is under way, done() called: as for disks */
 	void (*close)(struct share_backend *be);	/* every file has been released */
 
@@ -232,6 +237,8 @@ struct share_backend_ops {
 	/* @name may be "..", which never leads out. Symbolic links are not followed: the guest does that. */
 	int (*walk)(struct share_backend *be, struct share_file *dir, const char *name, struct share_file **file, struct share_id *id);
 	void (*release)(struct share_backend *be, struct share_file *file);
+	/* Would its release() be the end of a file that has no name any more, which takes time? True if that cannot be said. */
+	bool (*ends)(struct share_backend *be, struct share_file *file);
 
 	/* Contents. read() and write() want a file that has been opened; they return bytes. */
 	int (*open)(struct share_backend *be, struct share_file *file, uint32_t flags, struct share_id *id);

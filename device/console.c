@@ -200,6 +200,23 @@ static void console_start(struct virtio_dev *dev)
 		of(dev)->port[i].starved = true;
 }
 
+/*
+ * Linux asks for the size of its window when it is told that it changed, and not before (drivers/char/virtio_console.c,
+ * config_work_handler()): so a driver with one port is told once. With several there is a message.
+ */
+static void console_driver_ok(struct virtio_dev *dev)
+{
+	struct console_backend *backend = of(dev)->port[0].is.backend;
+	uint16_t columns = 0, rows = 0;
+
+	if (!virtio_dev_has(dev, VIRTIO_CONSOLE_F_SIZE) || console_multiport(of(dev)))
+		return;
+	if (backend && backend->ops->size)
+		backend->ops->size(backend, &columns, &rows);
+	if (columns && rows)
+		virtio_dev_config_changed(dev);
+}
+
 static void console_reset(struct virtio_dev *dev)
 {
 	for (unsigned int i = 0; i < of(dev)->num_ports; i++)
@@ -241,6 +258,7 @@ static const struct virtio_dev_ops console_ops = {
 	.name = "console",
 	.queue_notify = console_queue_notify,
 	.start = console_start,
+	.driver_ok = console_driver_ok,
 	.reset = console_reset,
 	.queue_reset = console_queue_reset,
 	.config_get = console_config_get,

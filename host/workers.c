@@ -152,6 +152,16 @@ int workers_submit(struct workers *workers, struct worker_job *job)
 	return error;
 }
 
+bool workers_rest(struct workers *workers)
+{
+	bool rest;
+
+	pthread_mutex_lock(&workers->lock);
+	rest = !workers->queued && !workers->running;
+	pthread_mutex_unlock(&workers->lock);
+	return rest;
+}
+
 void workers_drain(struct workers *workers)
 {
 	bool finished;

@@ -30,6 +30,9 @@ struct workers *workers_create(struct loop *loop, unsigned int limit, struct err
  */
 void workers_hold(struct workers *workers, uint64_t ns);
 
+/* Has every job that was submitted run? Those that have may not have been reported yet. */
+bool workers_rest(struct workers *workers);
+
 /* Queue @job. Never waits. -EAGAIN if not even one thread could be started; then nothing of the job runs. */
 int workers_submit(struct workers *workers, struct worker_job *job);
 

@@ -160,8 +160,16 @@ void virtio_dev_start(struct virtio_dev *dev)
 		dev->ops->start(dev);
 }
 
+void virtio_dev_driver_ok(struct virtio_dev *dev)
+{
+	if (dev && dev->live && !dev->broken && dev->ops->driver_ok)
+		dev->ops->driver_ok(dev);
+}
+
 uint8_t virtio_dev_set_status(struct virtio_dev *dev, uint8_t status)
 {
+	bool fresh;
+
 	if (!dev || !status) {
 		virtio_dev_reset(dev);
 		return 0;
@@ -176,10 +184,13 @@ uint8_t virtio_dev_set_status(struct virtio_dev *dev, uint8_t status)
 		virtio_dev_break(dev, "the driver is ready without having agreed on features (virtio 1.2, 3.1.1)");
 		return dev->status;
 	}
+	fresh = status & ~dev->status & VIRTIO_STATUS_DRIVER_OK;
 	dev->status = status;
 	/* 2.1.1-3: a driver that gave up resets the device first. */
 	if ((status & VIRTIO_STATUS_DRIVER_OK) && !(status & VIRTIO_STATUS_FAILED))
 		virtio_dev_start(dev);
+	if (fresh && !(status & VIRTIO_STATUS_FAILED))
+		virtio_dev_driver_ok(dev);
 	return dev->status;
 }
 

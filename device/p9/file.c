@@ -46,6 +46,8 @@ int p9_open(struct p9_call *call)
 		return -EINVAL;
 	if (call->backend->read_only && (flags & (SHARE_OPEN_ACCESS | SHARE_OPEN_TRUNCATE)))
 		return -EROFS;
+	if (call->server->now && (flags & (SHARE_OPEN_ACCESS | SHARE_OPEN_TRUNCATE)))
+		return -EAGAIN;
 	error = call->ops->open(call->backend, fid->file, flags, &id);
 	if (error)
 		return error;

@@ -127,7 +127,7 @@ static int steps(struct p9_call *call, char *const *names, unsigned int count, s
 		int error = step(call, names[i], file, &ids[i]);
 
 		if (error)
-			return i ? (int)i : error;
+			return i && !(error == -EAGAIN && call->server->now) ? (int)i : error;
 	}
 	return (int)count;
 }
@@ -189,6 +189,11 @@ static int walk(struct p9_call *call)
 	return 0;
 }
 
+static bool writable(const struct p9_fid *fid)
+{
+	return fid->open && (fid->flags & SHARE_OPEN_ACCESS);
+}
+
 /* clunk(5): the fid is gone, even if the answer is an error. */
 static int clunk(struct p9_call *call)
 {
@@ -197,6 +202,8 @@ static int clunk(struct p9_call *call)
 
 	if (!fid)
 		return error;
+	if (call->server->now && (fid->xattr || writable(fid) || call->ops->ends(call->backend, fid->file)))
+		return -EAGAIN;
 	if (fid->xattr && fid->xattr->writing)
 		error = p9_store_xattr(call, fid);
 	p9_fid_drop(&call->server->fids, fid, call->backend);
@@ -208,19 +215,20 @@ static int clunk(struct p9_call *call)
 static const struct {
 	p9_handler *handler;
 	bool changes;			/* something of the share: refused when that is read-only */
+	bool now;			/* may be tried by p9_server_serve_now() */
 } handlers[P9_TYPES] = {
 	[P9_TSTATFS] = {p9_statfs, false},
-	[P9_TLOPEN] = {p9_open, false},	/* looks at the flags itself */
+	[P9_TLOPEN] = {p9_open, false, true},	/* looks at the flags itself */
 	[P9_TLCREATE] = {p9_create, true},
 	[P9_TSYMLINK] = {p9_symlink, true},
 	[P9_TMKNOD] = {p9_mknod, true},
 	[P9_TRENAME] = {p9_rename, true},
-	[P9_TREADLINK] = {p9_readlink, false},
-	[P9_TGETATTR] = {p9_getattr, false},
+	[P9_TREADLINK] = {p9_readlink, false, true},
+	[P9_TGETATTR] = {p9_getattr, false, true},
 	[P9_TSETATTR] = {p9_setattr, true},
 	[P9_TXATTRWALK] = {p9_xattrwalk, false},
 	[P9_TXATTRCREATE] = {p9_xattrcreate, true},
-	[P9_TREADDIR] = {p9_readdir, false},
+	[P9_TREADDIR] = {p9_readdir, false, true},
 	[P9_TFSYNC] = {p9_fsync, false},
 	[P9_TLOCK] = {p9_lock, false},
 	[P9_TGETLOCK] = {p9_getlock, false},
@@ -232,10 +240,10 @@ static const struct {
 	[P9_TAUTH] = {auth, false},
 	[P9_TATTACH] = {attach, false},
 	[P9_TFLUSH] = {flush, false},
-	[P9_TWALK] = {walk, false},
-	[P9_TREAD] = {p9_read, false},
+	[P9_TWALK] = {walk, false, true},
+	[P9_TREAD] = {p9_read, false, true},
 	[P9_TWRITE] = {p9_write, false},	/* to what was opened for it */
-	[P9_TCLUNK] = {clunk, false},
+	[P9_TCLUNK] = {clunk, false, true},
 	[P9_TREMOVE] = {p9_remove, false},	/* clunks the fid whatever else happens */
 };
 
@@ -243,6 +251,8 @@ static int dispatch(struct p9_call *call)
 {
 	if (call->type >= P9_TYPES || !handlers[call->type].handler)
 		return -EOPNOTSUPP;
+	if (call->server->now && !handlers[call->type].now)
+		return -EAGAIN;
 	if (!call->server->msize && call->type != P9_TVERSION)
 		return -EPROTO;
 	if (handlers[call->type].changes && call->backend->read_only)
@@ -309,7 +319,18 @@ uint32_t p9_server_serve(struct p9_server *server, const struct virtio_iov *out,
 
 	if (!error)
 		error = dispatch(&call);
-	return answer(&call, error);
+	return error == -EAGAIN && server->now ? 0 : answer(&call, error);
+}
+
+uint32_t p9_server_serve_now(struct p9_server *server, const struct virtio_iov *out, unsigned int out_count, const struct virtio_iov *in,
+			     unsigned int in_count)
+{
+	uint32_t written;
+
+	server->now = true;
+	written = p9_server_serve(server, out, out_count, in, in_count);
+	server->now = false;
+	return written;
 }
 
 void p9_server_reset(struct p9_server *server)

@@ -26,6 +26,7 @@ struct p9_server {
 	struct share_backend *backend;
 	struct p9_fids fids;
 	uint32_t msize;				/* 0: no Tversion yet */
+	bool now;				/* within p9_server_serve_now() */
 	uint8_t message[P9_MESSAGE_MAX + 1];	/* the request; one byte more for the NUL of a last string */
 	struct virtio_iov data[P9_PIECES_MAX];	/* of a Tread or Twrite */
 };
@@ -51,6 +52,13 @@ struct p9_call {
  */
 uint32_t p9_server_serve(struct p9_server *server, const struct virtio_iov *out, unsigned int out_count, const struct virtio_iov *in,
 			 unsigned int in_count);
+
+/*
+ * The same on a thread that must not wait, within the backend's now(): 0 if the request is none that can be answered so. Nothing has
+ * happened then, and it is to be served as usual.
+ */
+uint32_t p9_server_serve_now(struct p9_server *server, const struct virtio_iov *out, unsigned int out_count, const struct virtio_iov *in,
+			     unsigned int in_count);
 
 /* Forget the session: release every file. */
 void p9_server_reset(struct p9_server *server);

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <virtio/net.h>
 
@@ -194,6 +195,8 @@ static int slirp_send(struct net_backend *be, const struct virtio_iov *iov, unsi
 	if (offload && offload->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM &&
 	    !offload_checksum(net->out, len, offload->csum_start, offload->csum_offset))
 		return -EINVAL;
+	if (!net->asked)
+		slirp_note_question(net, net->out, len);
 	slirp_input(net->slirp, net->out, (int)len);
 	coalescer_flush(&net->coalescer);
 	loop_post(net->loop, &net->step);
@@ -245,6 +248,28 @@ static int add_forward(struct slirp_net *net, const struct slirp_forward *forwar
 	return error_errno(err, errno ? errno : EADDRINUSE, "hostfwd=%s: port %u of %s", forward->text, forward->host_port, address);
 }
 
+static int widen(int fd, int events, void *opaque)
+{
+	int listens = 0;
+	socklen_t size = sizeof(listens);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens)
+		listen(fd, SOMAXCONN);
+	return -1;
+}
+
+/*
+ * slirp listens with a backlog of one, and takes one connection in a step: of those that come together the kernel drops all but two, and
+ * their makers try again after a second. listen(2) of a socket that listens already changes its backlog and nothing else; which sockets
+ * those are slirp says where it says what is to be polled.
+ */
+static void widen_backlogs(Slirp *slirp)
+{
+	uint32_t timeout = UINT32_MAX;
+
+	slirp_pollfds_fill(slirp, &timeout, widen, NULL);
+}
+
 static Slirp *make_slirp(struct slirp_net *net, const struct slirp_options *options)
 {
 	SlirpConfig config = {
@@ -280,6 +305,8 @@ static int configure(struct slirp_net *net, char *text, struct error *err)
 	for (unsigned int i = 0; i < options.forwards; i++)
 		if (add_forward(net, &options.forward[i], err) < 0)
 			return -EADDRINUSE;
+	widen_backlogs(net->slirp);
+	net->asked = options.restricted;
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* slirp_parts.h - what the parts of the user network know of each other: slirp.c, slirp_poll.c, slirp_options.c. */
+/* slirp_parts.h - what the parts of the user network know of each other: slirp.c, slirp_poll.c, slirp_names.c, slirp_options.c. */
 #ifndef KENNEL_HOST_NET_SLIRP_PARTS_H
 #define KENNEL_HOST_NET_SLIRP_PARTS_H
 
@@ -30,6 +30,7 @@ struct slirp_net {
 	struct frame *backlog, **backlog_end;
 	size_t backlog_bytes;
 	struct coalescer coalescer;
+	bool asked;			/* the guest has asked for a name, or must not */
 	unsigned char out[FRAME_MAX];
 };
 
@@ -40,6 +41,15 @@ void slirp_step(void *opaque);
 /* slirp is about to close @fd. */
 void slirp_forget_descriptor(struct slirp_net *net, int fd);
 void slirp_free_descriptors(struct slirp_net *net);
+
+/* --- slirp_names.c ------------------------------------------------------------------------------------------------------ */
+
+/* Of the guest's first question for a name: say so if this host has nobody to ask. Sets net->asked. */
+void slirp_note_question(struct slirp_net *net, const unsigned char *frame, size_t len);
+/* Is @frame such a question? AF_INET, AF_INET6, or 0. */
+int slirp_question(const unsigned char *frame, size_t len);
+/* Does the file @path, as resolv.conf(5), name a server of @family? */
+bool slirp_has_name_server(const char *path, int family);
 
 /* --- slirp_options.c ---------------------------------------------------------------------------------------------------- */
 

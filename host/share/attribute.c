@@ -56,6 +56,7 @@ int share_getattr(struct share_backend *be, struct share_file *file, struct shar
 		.ctime = time_of(&st.st_ctim),
 	};
 	share_id_of(to_share(be), &st, &attr->id);
+	share_node_ends(to_share(be), file->node, attr->size, false);
 	return 0;
 }
 
@@ -122,6 +123,8 @@ int share_setattr(struct share_backend *be, struct share_file *file, uint32_t va
 
 	if (!error && (valid & SHARE_SET_SIZE))
 		error = set_size(file, fd, attr->size);
+	if (!error && (valid & SHARE_SET_SIZE))
+		share_node_ends(to_share(be), file->node, attr->size, false);
 	if (!error && (valid & (SHARE_SET_UID | SHARE_SET_GID)))
 		error = set_owner(fd, valid, attr);
 	if (!error && (valid & SHARE_SET_MODE))

@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* file.c - the contents of shared files and directories. */
+/*
+ * file.c - the contents of shared files and directories.
+ *
+ * Appending. A guest asks for O_APPEND when it opens, and does not tell us when fcntl() takes that away later; it is the guest's own
+ * kernel that then gives each write its place: where it believes the file to end, or anywhere else. Had we only that place, a line that
+ * the host, or another guest, has appended meanwhile would be written over, for a guest asks for the size of a file now and then and not
+ * before each write. So we keep what it believes, the last size that it was told or has made: a write that begins there, through a file
+ * that was opened for appending, goes to where the file ends now; every other goes where it says.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,8 +30,6 @@ static int host_flags(uint32_t flags)
 
 	if (flags & SHARE_OPEN_TRUNCATE)
 		host |= O_TRUNC;
-	if (flags & SHARE_OPEN_APPEND)
-		host |= O_APPEND;
 	if (flags & SHARE_OPEN_DSYNC)
 		host |= O_DSYNC;
 	if (flags & SHARE_OPEN_SYNC)
@@ -51,17 +57,23 @@ static int open_node(struct share *share, struct share_node *node, uint32_t flag
 		return -ENOTDIR;
 	if (S_ISREG(st.st_mode)) {
 		fd = open(share_path_of(path).text, host_flags(flags));
+		/* A file that can only be appended to, on the host: there every write is one. */
+		if (fd < 0 && errno == EPERM && (flags & SHARE_OPEN_APPEND))
+			fd = open(share_path_of(path).text, host_flags(flags) | O_APPEND);
+		if (fd >= 0 && (flags & SHARE_OPEN_TRUNCATE))
+			share_node_ends(share, node, 0, false);
 		return fd < 0 ? -errno : fd;
 	}
 	return S_ISLNK(st.st_mode) ? -ELOOP : -ENXIO;
 }
 
 /* Have @file be open as @fd, for which there is room. It is closed if that fails. */
-static int opened(struct share *share, struct share_file *file, int fd, struct share_id *id)
+static int opened(struct share *share, struct share_file *file, int fd, uint32_t flags, struct share_id *id)
 {
 	int error;
 
 	file->fd = fd;
+	file->append = flags & SHARE_OPEN_APPEND;
 	error = share_identify(share, fd, id);
 	if (error)
 		share_file_close(file);
@@ -77,7 +89,7 @@ int share_file_open(struct share_backend *be, struct share_file *file, uint32_t 
 		return error;
 	fd = open_node(share, file->node, flags);
 	if (fd >= 0)
-		return opened(share, file, fd, id);
+		return opened(share, file, fd, flags, id);
 	share_file_lost();
 	return fd;
 }
@@ -153,7 +165,7 @@ int share_file_create(struct share_backend *be, struct share_file *dir, const ch
 		share_file_lost();
 		return fd;
 	}
-	error = opened(share, dir, fd, id);
+	error = opened(share, dir, fd, flags, id);
 	if (!error)
 		dir->node = node;
 	share_node_put(share, error ? node : old);
@@ -165,28 +177,63 @@ int share_file_create(struct share_backend *be, struct share_file *dir, const ch
 _Static_assert(sizeof(struct virtio_iov) == sizeof(struct iovec) && offsetof(struct virtio_iov, base) == offsetof(struct iovec, iov_base) &&
 	       offsetof(struct virtio_iov, len) == offsetof(struct iovec, iov_len), "virtio_iov is iovec by another name");
 
+/* What the page cache has of it, if that is all: to the last byte that was asked for, or to the end of the file. */
+static int64_t read_cached(const struct share_file *file, uint64_t offset, const struct virtio_iov *iov, unsigned int count)
+{
+	ssize_t got = preadv2(file->fd, (const struct iovec *)iov, (int)count, (off_t)offset, RWF_NOWAIT);
+	struct stat st;
+
+	if (got < 0)
+		return -EAGAIN;
+	/* Of less than there is the guest would think that it is all. */
+	if ((uint64_t)got < virtio_iov_length(iov, count) && (fstat(file->fd, &st) < 0 || offset + (uint64_t)got < (uint64_t)st.st_size))
+		return -EAGAIN;
+	return got;
+}
+
 int64_t share_file_read(struct share_backend *be, struct share_file *file, uint64_t offset, const struct virtio_iov *iov, unsigned int count)
 {
 	ssize_t got;
 
 	if (offset > INT64_MAX)
 		return -EINVAL;
+	if (share_may_wait(to_share(be), file->node))
+		return -EAGAIN;
+	if (to_share(be)->now)
+		return read_cached(file, offset, iov, count);
 	do
 		got = preadv(file->fd, (const struct iovec *)iov, (int)count, (off_t)offset);
 	while (got < 0 && errno == EINTR);
 	return got < 0 ? -errno : got;
 }
 
+/* Before Linux 4.16, and in sandboxes that have an older kernel's calls, appending is not one step. */
+static ssize_t append(const struct share_file *file, const struct virtio_iov *iov, unsigned int count)
+{
+	ssize_t put = pwritev2(file->fd, (const struct iovec *)iov, (int)count, 0, RWF_APPEND);
+	struct stat st;
+
+	if (put >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
+		return put;
+	if (fstat(file->fd, &st) < 0)
+		return -1;
+	return pwritev(file->fd, (const struct iovec *)iov, (int)count, st.st_size);
+}
+
 int64_t share_file_write(struct share_backend *be, struct share_file *file, uint64_t offset, const struct virtio_iov *iov, unsigned int count)
 {
+	bool at_end = file->append && offset == file->node->end;
 	ssize_t put;
 
 	if (offset > INT64_MAX)
 		return -EFBIG;
 	do
-		put = pwritev(file->fd, (const struct iovec *)iov, (int)count, (off_t)offset);
+		put = at_end ? append(file, iov, count) : pwritev(file->fd, (const struct iovec *)iov, (int)count, (off_t)offset);
 	while (put < 0 && errno == EINTR);
-	return put < 0 ? -errno : put;
+	if (put < 0)
+		return -errno;
+	share_node_ends(to_share(be), file->node, offset + (uint64_t)put, true);
+	return put;
 }
 
 int share_file_sync(struct share_backend *be, struct share_file *file, bool data_only)
@@ -230,10 +277,13 @@ int share_readdir(struct share_backend *be, struct share_file *dir, uint64_t off
 {
 	struct share *share = to_share(be);
 	struct share_listing *l = &share->listing;
+	bool added = false;
 	struct stat st;
 
 	if (offset > INT64_MAX)
 		return -EINVAL;
+	if (share_may_wait(share, dir->node))
+		return -EAGAIN;
 	if (fstat(dir->fd, &st) < 0)
 		return -errno;
 	/* From the beginning means: as it is now. */
@@ -244,8 +294,11 @@ int share_readdir(struct share_backend *be, struct share_file *dir, uint64_t off
 		struct share_entry entry;
 
 		if (!l->file || l->at == l->end) {
-			ssize_t got = list(l, dir, offset);
+			ssize_t got;
 
+			if (share->now)
+				return added ? 0 : -EAGAIN;
+			got = list(l, dir, offset);
 			if (got <= 0)
 				return (int)got;
 		}
@@ -258,6 +311,7 @@ int share_readdir(struct share_backend *be, struct share_file *dir, uint64_t off
 		};
 		if (!add(opaque, &entry))
 			return 0;
+		added = true;
 		l->at += d->d_reclen;
 		l->offset = offset = (uint64_t)d->d_off;
 	}

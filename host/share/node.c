@@ -120,14 +120,17 @@ static void set_fd(struct share *share, struct share_node *node, int fd)
 }
 
 /* A host before Linux 5.6 has no openat2(); with a single name that is not followed, openat() leads nowhere else either. */
-static int open_beneath(int dir, const char *name)
+static int open_beneath(const struct share *share, int dir, const char *name)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | (share->now ? RESOLVE_CACHED | RESOLVE_NO_XDEV : 0),
 	};
 	int fd = (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
 
+	/* Before Linux 5.12 (EINVAL) the kernel cannot be asked so. */
+	if (fd < 0 && share->now && (errno == EXDEV || errno == EINVAL || errno == ENOSYS))
+		return -EAGAIN;
 	if (fd < 0 && errno == ENOSYS)
 		fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
@@ -136,7 +139,7 @@ static int open_beneath(int dir, const char *name)
 /* Make the step to @node once more. */
 static int reopen(struct share *share, struct share_node *node)
 {
-	int dir = share_node_fd(share, node->parent), fd = dir < 0 ? dir : open_beneath(dir, node->name);
+	int dir = share_node_fd(share, node->parent), fd = dir < 0 ? dir : open_beneath(share, dir, node->name);
 	struct stat st;
 
 	if (fd < 0)
@@ -149,9 +152,17 @@ static int reopen(struct share *share, struct share_node *node)
 	return fd;
 }
 
+/* Of another file system than the root's we do not know whether it is a local one. */
+bool share_may_wait(const struct share *share, const struct share_node *node)
+{
+	return share->now && node->dev != share->dev;
+}
+
 /* Not by recursion, and not without end: a guest may have made a path of any depth. Each round opens the uppermost that is closed. */
 int share_node_fd(struct share *share, struct share_node *node)
 {
+	if (share_may_wait(share, node))
+		return -EAGAIN;
 	while (node->fd < 0) {
 		struct share_node *closed = node;
 		unsigned int depth = 0;
@@ -183,6 +194,8 @@ int share_node_fds(struct share *share, struct share_node *a, struct share_node 
 
 int share_file_fd(struct share *share, struct share_file *file)
 {
+	if (share_may_wait(share, file->node))
+		return -EAGAIN;
 	return file->fd >= 0 ? file->fd : share_node_fd(share, file->node);
 }
 
@@ -225,7 +238,8 @@ static int create(struct share *share, struct share_node *parent, const char *na
 		close(fd);
 		return error;
 	}
-	*new = (struct share_node){.users = 1, .fd = fd, .dev = st.st_dev, .ino = st.st_ino, .parent = parent, .name = copy};
+	*new = (struct share_node){.users = 1, .fd = fd, .dev = st.st_dev, .ino = st.st_ino, .end = (uint64_t)st.st_size, .parent = parent,
+				    .name = copy};
 	bucket_add(share, new);
 	*node = new;
 	return 0;
@@ -265,7 +279,7 @@ void share_node_put(struct share *share, struct share_node *node)
 
 int share_node_enter(struct share *share, struct share_node *dir, const char *name, struct share_node **node)
 {
-	int at = share_node_fd(share, dir), fd = at < 0 ? at : open_beneath(at, name);
+	int at = share_node_fd(share, dir), fd = at < 0 ? at : open_beneath(share, at, name);
 
 	return fd < 0 ? fd : share_node_create(share, dir, name, fd, node);
 }
@@ -273,6 +287,13 @@ int share_node_enter(struct share *share, struct share_node *dir, const char *na
 static bool same_file(const struct share_node *a, const struct share_node *b)
 {
 	return a->ino == b->ino && a->dev == b->dev;
+}
+
+void share_node_ends(struct share *share, struct share_node *node, uint64_t end, bool grown)
+{
+	for (struct share_node *other = *bucket_of(share, node->ino); other; other = other->next)
+		if (same_file(other, node) && !(grown && other->end >= end))
+			other->end = end;
 }
 
 /* From now on @node is @name in @parent. False: it cannot be. */
@@ -407,6 +428,15 @@ int share_walk(struct share_backend *be, struct share_file *dir, const char *nam
 		error = file_create(node, file);
 	share_node_put(share, node);
 	return error;
+}
+
+bool share_ends(struct share_backend *be, struct share_file *file)
+{
+	struct share *share = to_share(be);
+	int fd = file->fd >= 0 ? file->fd : file->node->fd;
+	struct stat st;
+
+	return share_may_wait(share, file->node) || (fd >= 0 && (fstat(fd, &st) < 0 || !st.st_nlink));
 }
 
 void share_release(struct share_backend *be, struct share_file *file)

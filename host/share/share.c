@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "host/share/tree.h"
@@ -47,6 +48,34 @@ static void share_run(struct share_backend *be, struct share_job *job)
 	job->done(job);
 }
 
+/*
+ * What can be asked without waiting: names that the kernel's cache of names has, of a local file system, without leaving it; what a
+ * descriptor of ours stands for; bytes in the page cache.
+ */
+static bool share_now(struct share_backend *be, bool begin)
+{
+	struct share *share = to_share(be);
+
+	share->now = begin && share->local && workers_rest(share->workers);
+	return share->now;
+}
+
+/* By the magic numbers of statfs(2); other file systems may ask a server, or a program. */
+static bool is_local(int fd)
+{
+	static const unsigned int local[] = {
+		0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0xf2f52010, 0x2fc12fc1, 0x858458f6, 0x73717368, 0xe0f5e1e2,
+	};
+	struct statfs st;
+
+	if (fstatfs(fd, &st) < 0)
+		return false;
+	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++)
+		if ((unsigned int)st.f_type == local[i])
+			return true;
+	return false;
+}
+
 static void share_drain(struct share_backend *be)
 {
 	workers_drain(to_share(be)->workers);
@@ -69,12 +98,14 @@ static void share_close(struct share_backend *be)
 
 static const struct share_backend_ops share_ops = {
 	.run = share_run,
+	.now = share_now,
 	.drain = share_drain,
 	.close = share_close,
 	.root = share_root,
 	.copy = share_copy,
 	.walk = share_walk,
 	.release = share_release,
+	.ends = share_ends,
 	.open = share_file_open,
 	.create = share_file_create,
 	.read = share_file_read,
@@ -125,6 +156,7 @@ static int open_root(struct share *share, struct error *err)
 	if (access(share_path_of(fd).text, F_OK) < 0)
 		return error_errno(err, errno, "%s: sharing a directory needs /proc", share->path);
 	share->dev = st.st_dev;
+	share->local = is_local(fd);
 	return 0;
 }
 

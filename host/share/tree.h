@@ -38,6 +38,7 @@ struct share_node {
 	int fd;				/* O_PATH; -1: closed for now */
 	dev_t dev;
 	ino_t ino;
+	uint64_t end;			/* of the file, as far as the guest knows: see file.c */
 	struct share_node *parent;	/* NULL: the root */
 	char *name;			/* in @parent: when the step was made, or since the guest renamed it */
 	struct share_node *next;	/* in its list of share.by_inode */
@@ -47,6 +48,7 @@ struct share_node {
 struct share_file {
 	struct share_node *node;
 	int fd;				/* opened; -1: not */
+	bool append;			/* opened for appending */
 };
 
 /* Directory entries that were read and not yet given: of one directory, the last to be read. */
@@ -67,6 +69,8 @@ struct share {
 	unsigned int open_max;		/* descriptors of all shares together that this one adds to */
 	struct share_node *by_inode[SHARE_BUCKETS];
 	dev_t dev;			/* of the root */
+	bool local;			/* its file system is one that waits for nobody but a disk */
+	bool now;			/* whoever calls must not wait: share.c */
 	mode_t umask;			/* of this process: what the host takes away from modes, and we give back */
 	struct share_listing listing;
 };
@@ -110,6 +114,9 @@ void share_node_moved(struct share *share, const struct stat *moved, const struc
 /* Is @node still what its name stands for? Its parent's descriptor, or -ENOENT; -EBUSY for the root. */
 int share_node_check(struct share *share, struct share_node *node);
 
+/* The guest knows that the file of @node ends at @end; with @grown, that it does not end before that. */
+void share_node_ends(struct share *share, struct share_node *node, uint64_t end, bool grown);
+
 uint64_t share_id_path(const struct share *share, dev_t dev, ino_t ino);
 void share_id_of(const struct share *share, const struct stat *st, struct share_id *id);
 /* Of the file behind @fd. 0 or a negative errno. */
@@ -126,6 +133,9 @@ int share_root(struct share_backend *be, struct share_file **file, struct share_
 int share_copy(struct share_backend *be, struct share_file *file, struct share_file **copy);
 int share_walk(struct share_backend *be, struct share_file *dir, const char *name, struct share_file **file, struct share_id *id);
 void share_release(struct share_backend *be, struct share_file *file);
+bool share_ends(struct share_backend *be, struct share_file *file);
+/* The caller must not wait, and what is known of @node may come from elsewhere than this host's memory. */
+bool share_may_wait(const struct share *share, const struct share_node *node);
 
 /* --- file.c ---------------------------------------------------------------------------------------------------------- */
 

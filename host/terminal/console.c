@@ -26,6 +26,7 @@
 #define INPUT_BOUND	4096u
 #define STALL_MS	3000u		/* at the end, wait this long for output that does not move */
 #define FOREGROUND_NS	(500 * NSEC_PER_MSEC)
+#define LOOK_NS		(250 * NSEC_PER_MSEC)
 
 struct console {
 	struct console_backend be;
@@ -50,12 +51,43 @@ struct console {
 
 	int master, slave;		/* of console_pty_open() */
 	char *pty_name;
+	struct loop_timer look;		/* at the size of its window */
+	uint16_t columns, rows;		/* when we last looked */
 	struct tail tail;
 };
 
 static struct console *to_console(struct console_backend *be)
 {
 	return (struct console *)be;
+}
+
+static void console_size(struct console_backend *be, uint16_t *columns, uint16_t *rows)
+{
+	struct console *console = to_console(be);
+
+	*columns = *rows = 0;
+	if (console->out_is_tty)
+		tty_size(console->out, columns, rows);
+	else if (console->in_is_tty)
+		tty_size(console->in, columns, rows);
+}
+
+/*
+ * Nobody tells us of a pseudo-terminal whose other end gets a new size: the kernel's signal is for those who have that end as their
+ * terminal. So we look, whenever something is typed, and shortly after something was printed; while neither happens we rest.
+ */
+static void look_at_size(void *opaque)
+{
+	struct console *console = opaque;
+	uint16_t columns, rows;
+
+	console_size(&console->be, &columns, &rows);
+	if (columns == console->columns && rows == console->rows)
+		return;
+	console->columns = columns;
+	console->rows = rows;
+	if (console->be.resized)
+		console->be.resized(console->be.opaque, columns, rows);
 }
 
 /* --- input ----------------------------------------------------------------------------------------------------------- */
@@ -91,6 +123,8 @@ static void arrived(struct console *console, char *data, size_t len)
 {
 	size_t room;
 
+	if (console->master >= 0)
+		look_at_size(console);
 	if (console->in_is_tty)
 		len = escape_filter(&console->escape, data, len);
 	room = sizeof(console->pending) - console->pending_used;
@@ -209,6 +243,8 @@ static size_t console_write(struct console_backend *be, const struct virtio_iov 
 			writer_put(console->writer, iov[i].base, iov[i].len);
 		total += iov[i].len;
 	}
+	if (console->master >= 0 && !console->look.armed)
+		loop_timer_set(console->loop, &console->look, clock_monotonic_ns() + LOOK_NS);
 	return total;
 }
 
@@ -221,17 +257,6 @@ static void console_input_ready(struct console_backend *be)
 		rearm(console);
 }
 
-static void console_size(struct console_backend *be, uint16_t *columns, uint16_t *rows)
-{
-	struct console *console = to_console(be);
-
-	*columns = *rows = 0;
-	if (console->out_is_tty)
-		tty_size(console->out, columns, rows);
-	else if (console->in_is_tty)
-		tty_size(console->in, columns, rows);
-}
-
 static void console_close(struct console_backend *be)
 {
 	struct console *console = to_console(be);
@@ -239,6 +264,7 @@ static void console_close(struct console_backend *be)
 	workers_destroy(console->workers);
 	if (console->loop) {
 		loop_timer_cancel(console->loop, &console->foreground);
+		loop_timer_cancel(console->loop, &console->look);
 		loop_unwatch(console->watch);
 	}
 	writer_destroy(console->writer, console->master >= 0 ? 0 : STALL_MS);
@@ -293,6 +319,7 @@ static struct console *console_new(struct loop *loop, struct error *err)
 	console->loop = loop;
 	console->in = console->out = console->master = console->slave = -1;
 	console->foreground = (struct loop_timer){ .expired = foreground_expired, .opaque = console };
+	console->look = (struct loop_timer){ .expired = look_at_size, .opaque = console };
 	console->escape.command = command;
 	console->escape.opaque = console;
 	return console;

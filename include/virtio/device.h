@@ -27,6 +27,11 @@ struct virtio_dev_ops {
 	int (*features_ok)(struct virtio_dev *dev);
 	/* The queues are set up and may be used from now on. */
 	void (*start)(struct virtio_dev *dev);
+	/*
+	 * After that, and once until the next reset: the driver set DRIVER_OK, and hears of changes from now on. On buses where a device
+	 * starts earlier, or has no such status, this is later than start(), or never.
+	 */
+	void (*driver_ok)(struct virtio_dev *dev);
 	/* Forget everything; touch no guest memory after returning. The rings are still there during the call, gone after it. */
 	void (*reset)(struct virtio_dev *dev);
 	/*
@@ -151,6 +156,9 @@ int virtio_dev_reset_queue(struct virtio_dev *dev, unsigned int queue);
 
 /* Queues are set up, serve them. */
 void virtio_dev_start(struct virtio_dev *dev);
+
+/* For a bus without virtio_dev_set_status(): the driver set DRIVER_OK, which it had not since the last reset. After virtio_dev_start(). */
+void virtio_dev_driver_ok(struct virtio_dev *dev);
 
 /*
  * The status machine of virtio 1.x (1.2, 2.1 and 3.1): the driver wrote @status. 0 resets; FEATURES_OK is dropped again when the

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 
 #include "machine/boot/bytes.h"
+#include "machine/ram.h"
 
 /* Offsets in the first sector. Linux, Documentation/x86/boot. */
 enum {
@@ -244,9 +245,9 @@ int kernel_load(const struct kernel *kernel, uint8_t *ram, uint32_t size, struct
 
 	if (place->start < 0x2000)
 		return error_set(error, ENOEXEC, "%s: has a segment at %#x, where the boot parameters go", kernel->file.path, place->start);
-	if (place->start >= size)
-		return error_set(error, ENOEXEC, "%s: has its segments outside memory: it starts at %#x, memory ends at %#x",
-			       kernel->file.path, place->start, size);
+	if (place->end > RAM_MAX)
+		return error_set(error, ENOEXEC, "%s: has its segments outside memory: it ends at %#x, memory at %#llx at the most",
+			       kernel->file.path, place->end, RAM_MAX);
 	if (place->end > size)
 		return error_set(error, ENOMEM, "%s: too little memory: this kernel needs at least %uM, the guest has %uM (see --memory)",
 			       kernel->file.path, (unsigned int)(((uint64_t)place->end + 0xfffff) >> 20), size >> 20);

@@ -19,7 +19,8 @@
 
 /*
  * Ports, and the interrupt line, which is level-triggered. The events are where ISA Plug and Play has its write port (0xa79): Linux, which
- * gives them to ACPI first, then does without looking for such cards. That would be a third of a second of busy waiting in each boot.
+ * gives them to ACPI first, then does without looking for such cards. That would be a third of a second of busy waiting in each boot of a
+ * kernel that does not know the parameter against it (load.c).
  */
 enum {
 	ACPI_EVENT_PORT = 0xa78,	/* PM1a_EVT: status, enable */

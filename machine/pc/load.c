@@ -34,13 +34,22 @@ static bool has_parameter(const char *line, const char *name)
 	return false;
 }
 
+/* A parameter, unless the user has said something about it. */
+static const char *unless(const char *line, const char *name, const char *parameter)
+{
+	return has_parameter(line, name) ? "" : parameter;
+}
+
 char *pc_complete_command_line(const char *line)
 {
 	char *whole;
 
-	/* In front: what follows a "--" is init's. */
-	if (asprintf(&whole, "%s%s%s", has_parameter(line, "console=") ? "" : "console=ttyS0 ", has_parameter(line, "panic=") ? "" : "panic=-1 ",
-		     line) < 0)
+	/*
+	 * In front: what follows a "--" is init's. Without the last, Linux looks for ISA Plug and Play cards for a third of a second, or
+	 * (acpi.h) says at each boot, quiet or not, that it cannot. A kernel that does not know the name ignores it, as it has a dot.
+	 */
+	if (asprintf(&whole, "%s%s%s%s", unless(line, "console=", "console=ttyS0 "), unless(line, "panic=", "panic=-1 "),
+		     unless(line, "pnp.isapnp_disable=", "pnp.isapnp_disable=1 "), line) < 0)
 		return NULL;
 	return whole;
 }

@@ -363,7 +363,7 @@ def end_with_parameters(guest):
     for word in ('nosmp', 'noapic', 'nolapic', 'pci=conf1', 'pci=nomsi', 'acpi=noirq', 'clocksource=pit', 'clocksource=acpi_pm', 'clocksource=jiffies',
                  'no-kvmclock', 'nopv', 'notsc', 'nokaslr', 'maxcpus=1', 'idle=poll', 'nohz=off', 'threadirqs', 'irqpoll', 'mitigations=auto,nosmt',
                  'debug_pagealloc=on', 'swiotlb=force', 'mem=128M', 'vmalloc=64M', 'preempt=full'):
-        guest.boot('leave', '--no-reboot', parameters=[word], timeout=60).ended(0).kept_quiet('^FAILED|Kernel panic|BUG:|WARNING:')
+        guest.boot('leave', '--no-reboot', parameters=[word], timeout=60).ended(0).kept_quiet('^FAILED|Kernel panic|BUG:|WARNING:|isapnp')
 
 
 def end_timeout(guest):

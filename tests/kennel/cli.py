@@ -78,7 +78,9 @@ def kernels(tmp):
     run_refused('truncated vmlinux', r'cut: is truncated', file('cut', elf()[:300]))
     run_refused('truncated bzImage', r'bzcut: is truncated', file('bzcut', bzimage(b'x' * 4096)[:3000]))
     run_refused('damaged bzImage', r'bad: is damaged: its gzip payload', file('bad', bzimage(b'\x1f\x8b' + b'x' * 58 + b'\0\1\0\0')))
-    run_refused('segments outside memory', r'far: has its segments outside memory', file('far', elf(paddr=0x80000000)))
+    run_refused('segments outside memory', r'far: has its segments outside memory', file('far', elf(paddr=0xc0000000)))
+    run_refused('too little memory for its beginning', r'behind: too little memory: .* at least 129M, the guest has 64M',
+                '-m', '64M', file('behind', elf(paddr=128 << 20)))
     run_refused('too little memory', r'big: too little memory: .* at least 129M, the guest has 64M',
                 '-m', '64M', file('big', elf(memsz=128 << 20)))
     run_refused('no lguest support', r'other: has no lguest guest support', '--machine', 'lguest', file('other', elf(text=b'KVM')))

@@ -297,9 +297,18 @@ static void segments_outside_memory(void **state)
 	assert_says("needs at least 101M, the guest has 8M");
 	kernel_close(&kernel);
 
+	/* Begins behind what there is: the same reason, and the same sentence. */
 	segment(image)->p_memsz = IMAGE_TEXT;
-	segment(image)->p_paddr = 0x80000000;
-	((Elf32_Ehdr *)image.data)->e_entry = 0x80000000;
+	segment(image)->p_paddr = 0x1000000;
+	((Elf32_Ehdr *)image.data)->e_entry = 0x1000000;
+	open_image(image);
+	assert_int_equal(kernel_load(&kernel, ram, RAM, &error), -ENOMEM);
+	assert_says("needs at least 17M, the guest has 8M");
+	kernel_close(&kernel);
+
+	/* No guest has so much. */
+	segment(image)->p_paddr = 0xc0000000;
+	((Elf32_Ehdr *)image.data)->e_entry = 0xc0000000;
 	open_image(image);
 	assert_int_equal(kernel_load(&kernel, ram, RAM, &error), -ENOEXEC);
 	assert_says("segments outside memory");

@@ -1000,7 +1000,7 @@ static void too_little_or_too_much_memory(void **state)
 	struct error error;
 
 	assert_null(lguest_machine.create(&config, &error));
-	assert_non_null(strstr(error.text, "segments outside memory"));
+	assert_non_null(strstr(error.text, "too little memory: this kernel needs at least"));
 	config.memory = 4ull << 30;
 	assert_null(lguest_machine.create(&config, &error));
 	assert_non_null(strstr(error.text, "from 1M to 3072M"));

@@ -67,9 +67,9 @@ static void registers_of_the_boot_protocol(void **state)
 
 static void what_the_command_line_lacks(void **state)
 {
-	assert_string_equal(m->command_line, "console=ttyS0 panic=-1 quiet");
+	assert_string_equal(m->command_line, "console=ttyS0 panic=-1 pnp.isapnp_disable=1 quiet");
 	for (unsigned int i = 0; i < 2; i++) {
-		static const char *const given[] = {"console=hvc0 panic=5", "panic=5 quiet console=tty1"};
+		static const char *const given[] = {"console=hvc0 panic=5 pnp.isapnp_disable=0", "pnp.isapnp_disable=1 panic=5 quiet console=tty1"};
 		char *line = pc_complete_command_line(given[i]);
 
 		assert_string_equal(line, given[i]);

@@ -14,7 +14,7 @@
 struct toy {
 	struct virtio_dev dev;
 	struct vring_device queues[2];
-	unsigned int starts, resets, kicks, interrupts, config_changes, broken;
+	unsigned int starts, driver_oks, resets, kicks, interrupts, config_changes, broken;
 	uint8_t written[8];
 	size_t written_at, written_len;
 	bool picky;
@@ -40,6 +40,12 @@ static void toy_start(struct virtio_dev *dev)
 	of(dev)->starts++;
 }
 
+static void toy_driver_ok(struct virtio_dev *dev)
+{
+	assert_true(dev->live && (dev->status & VIRTIO_STATUS_DRIVER_OK));
+	of(dev)->driver_oks++;
+}
+
 static void toy_reset(struct virtio_dev *dev)
 {
 	of(dev)->resets++;
@@ -62,6 +68,7 @@ static const struct virtio_dev_ops toy_ops = {
 	.queue_notify = toy_queue_notify,
 	.features_ok = toy_features_ok,
 	.start = toy_start,
+	.driver_ok = toy_driver_ok,
 	.reset = toy_reset,
 	.config_get = toy_config_get,
 	.config_set = toy_config_set,
@@ -202,6 +209,30 @@ static void queues(void **state)
 	virtio_dev_reset(&t.dev);
 	assert_int_equal(t.queues[0].num, 0);
 	assert_int_equal(t.queues[0].num_max, 16);
+}
+
+/* Once after each reset, when the device has started, and never of a driver that gave up or that the device lost. */
+static void driver_ok(void **state)
+{
+	struct toy t;
+
+	toy_init(&t);
+	virtio_dev_start(&t.dev);
+	virtio_dev_set_status(&t.dev, VIRTIO_STATUS_DRIVER);
+	assert_int_equal(t.driver_oks, 0);
+	for (unsigned int i = 0; i < 3; i++)
+		virtio_dev_set_status(&t.dev, VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_DRIVER_OK);
+	assert_int_equal(t.driver_oks, 1);
+	virtio_dev_reset(&t.dev);
+	virtio_dev_set_status(&t.dev, VIRTIO_STATUS_DRIVER_OK);
+	assert_int_equal(t.driver_oks, 2);
+	virtio_dev_reset(&t.dev);
+	virtio_dev_set_status(&t.dev, VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_FAILED);
+	virtio_dev_reset(&t.dev);
+	virtio_dev_break(&t.dev, "broken");
+	virtio_dev_set_status(&t.dev, VIRTIO_STATUS_DRIVER_OK);
+	assert_int_equal(t.driver_oks, 2);
+	virtio_dev_driver_ok(NULL);
 }
 
 /* No device, or no such queue. */
@@ -349,6 +380,7 @@ int main(void)
 		cmocka_unit_test(status_machine),
 		cmocka_unit_test(config_space),
 		cmocka_unit_test(queues),
+		cmocka_unit_test(driver_ok),
 		cmocka_unit_test(nothing_there),
 		cmocka_unit_test(breaking),
 		cmocka_unit_test(pieces),

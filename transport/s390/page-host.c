@@ -189,6 +189,7 @@ static void set_status(struct s390_page *bus, struct s390_slot *slot)
 {
 	struct virtio_dev *dev = slot->dev;
 	uint8_t status = *(const volatile uint8_t *)page_at(bus, slot, PAGE_DESC_STATUS);
+	bool fresh = status & ~dev->status & VIRTIO_STATUS_DRIVER_OK;
 
 	if (!status) {
 		reset(bus, slot);
@@ -200,6 +201,8 @@ static void set_status(struct s390_page *bus, struct s390_slot *slot)
 		dev->status = (uint8_t)(status | (dev->status & VIRTIO_STATUS_NEEDS_RESET));
 		if (status & VIRTIO_STATUS_DRIVER_OK)
 			begin(bus, slot);
+		if (fresh)
+			virtio_dev_driver_ok(dev);
 	}
 }
 

@@ -5,11 +5,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "host/net/slirp.h"
+#include "host/net/slirp_parts.h"
 
 static void open_network(const char *options)
 {
@@ -193,6 +194,49 @@ static void test_hostfwd(void **state)
 	}
 }
 
+/* The ports that connections to the guest have come from, by their first segments. */
+static unsigned int count_connections(void)
+{
+	static bool known[65536];
+	static unsigned int connections;
+	const uint8_t *tcp;
+	size_t len;
+
+	while ((tcp = next_segment(&len))) {
+		if (!(tcp[13] & SYN) || known[get16(tcp)])
+			continue;
+		known[get16(tcp)] = true;
+		connections++;
+	}
+	return connections;
+}
+
+/* Connections that come in one burst are all made at once, while we do something else, and the guest hears of each. */
+static void test_hostfwd_burst(void **state)
+{
+	enum { BURST = 100 };
+	struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct pollfd burst[BURST];
+	char options[64];
+
+	name.sin_port = htons((uint16_t)free_port(SOCK_STREAM));
+	snprintf(options, sizeof(options), "ipv6=off,hostfwd=tcp:%d:7", ntohs(name.sin_port));
+	open_network(options);
+	arp_for_gateway();
+	for (int i = 0; i < BURST; i++) {
+		burst[i] = (struct pollfd){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), .events = POLLOUT };
+		if (connect(burst[i].fd, (struct sockaddr *)&name, sizeof(name)) < 0)
+			assert_int_equal(errno, EINPROGRESS);
+	}
+	for (int i = 0; i < BURST; i++) {
+		assert_int_equal(poll(&burst[i], 1, 100), 1);
+		assert_int_equal(burst[i].revents, POLLOUT);
+	}
+	run_until(loop, count_connections() == BURST);
+	for (int i = 0; i < BURST; i++)
+		close(burst[i].fd);
+}
+
 /* The guest connects out: to the gateway's address, which is the host. */
 static void test_connect_out(void **state)
 {
@@ -313,6 +357,63 @@ static void test_hostfwd_udp(void **state)
 	close(fd);
 }
 
+/* --- names ----------------------------------------------------------------------------------------------------------- */
+
+static bool has_name_server(const char *text, int family)
+{
+	char path[] = "/tmp/kennel-resolv-XXXXXX";
+	int fd = mkstemp(path);
+	bool has;
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	has = slirp_has_name_server(path, family);
+	unlink(path);
+	return has;
+}
+
+static void test_name_servers(void **state)
+{
+	assert_false(slirp_has_name_server("/nonexistent/resolv.conf", AF_INET));
+	assert_false(has_name_server("", AF_INET));
+	assert_false(has_name_server("# nameserver 192.0.2.1\nsearch example.org\nnameserver\nnameserver nobody\n", AF_INET));
+	assert_true(has_name_server("search example.org\nnameserver\t192.0.2.1\n", AF_INET));
+	assert_false(has_name_server("nameserver 192.0.2.1\n", AF_INET6));
+	assert_false(has_name_server("nameserver fe80::1%eth0\n", AF_INET));
+	assert_true(has_name_server("nameserver fe80::1%eth0\nnameserver 192.0.2.1", AF_INET6));
+	assert_true(has_name_server("nameserver fe80::1%eth0\nnameserver 192.0.2.1", AF_INET));
+}
+
+/* A frame to port 53 of the network's own name server; no other port, protocol, address, and no half of one. */
+static void test_questions(void **state)
+{
+	static const uint8_t server6[16] = { 0xfe, 0xc0, [15] = 3 };
+	uint8_t frame[14 + 40 + 8] = { 0 }, *ip = frame + 14;
+
+	put_ip(frame, 17, guest_ip, 0x0a000203, 8);
+	put16(ip + 22, 53);
+	assert_int_equal(slirp_question(frame, 42), AF_INET);
+	assert_int_equal(slirp_question(frame, 41), 0);
+	put16(ip + 22, 54);
+	assert_int_equal(slirp_question(frame, 42), 0);
+	put_ip(frame, 17, guest_ip, gateway_ip, 8);
+	put16(ip + 22, 53);
+	assert_int_equal(slirp_question(frame, 42), 0);
+	put_ip(frame, 6, guest_ip, 0x0a000203, 8);
+	put16(ip + 22, 53);
+	assert_int_equal(slirp_question(frame, 42), 0);
+
+	memset(frame, 0, sizeof(frame));
+	put16(frame + 12, 0x86dd);
+	ip[6] = 17;
+	memcpy(ip + 24, server6, 16);
+	put16(ip + 42, 53);
+	assert_int_equal(slirp_question(frame, 62), AF_INET6);
+	assert_int_equal(slirp_question(frame, 61), 0);
+	ip[39] = 2;
+	assert_int_equal(slirp_question(frame, 62), 0);
+}
+
 /* --- options --------------------------------------------------------------------------------------------------------- */
 
 static void must_refuse(const char *options, const char *sentence)
@@ -348,9 +449,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_dhcp, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_backlog, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostfwd, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hostfwd_burst, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_connect_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_large_frames, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostfwd_udp, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_name_servers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_questions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_options, setup, teardown),
 	};
 

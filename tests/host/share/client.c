@@ -195,13 +195,21 @@ static unsigned int cut(const struct client *c, struct virtio_iov *iov, uint8_t 
 	return count;
 }
 
+bool client_at_once;
+
 int client_send(struct client *c)
 {
 	struct virtio_iov out[P9_PIECES_MAX], in[P9_PIECES_MAX];
 	unsigned int out_count = cut(c, out, c->request, c->request_len), in_count = cut(c, in, c->answer, c->answer_room);
 
 	memset(c->answer, 0xa5, sizeof(c->answer));
-	c->answer_len = p9_server_serve(&c->server, out, out_count, in, in_count);
+	c->answer_len = 0;
+	if (client_at_once && c->be->ops->now(c->be, true)) {
+		c->answer_len = p9_server_serve_now(&c->server, out, out_count, in, in_count);
+		c->be->ops->now(c->be, false);
+	}
+	if (!c->answer_len)
+		c->answer_len = p9_server_serve(&c->server, out, out_count, in, in_count);
 	assert_in_range(c->answer_len, P9_HEADER, c->answer_room);
 	assert_int_equal(virtio_get32(false, c->answer), c->answer_len);
 	assert_int_equal(virtio_get16(false, c->answer + 5), virtio_get16(false, c->request + 5));

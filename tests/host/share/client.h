@@ -44,6 +44,8 @@ int client_call(struct client *c, uint8_t type, const char *format, ...);
 /* The same into c->request only. */
 void client_put(struct client *c, uint8_t type, const char *format, ...);
 void client_vput(struct client *c, uint8_t type, const char *format, va_list fields);
+/* Have each message tried at once first, as the device does, before it is served on the thread that may wait. */
+extern bool client_at_once;
 /* Send what c->request holds. */
 int client_send(struct client *c);
 

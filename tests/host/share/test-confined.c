@@ -283,6 +283,9 @@ int main(void)
 		test(dot_dot), test(names), test(symbolic_links), test(times_stay), test(special_files), test(moved_away),
 		test(rename_race), test(create_race),
 	};
+	int failed;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	client_at_once = true;
+	return failed + cmocka_run_group_tests(tests, NULL, NULL);
 }

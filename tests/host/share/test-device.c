@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -134,14 +136,51 @@ static void a_session(void **state)
 	assert_null(f->bed->complaint);
 }
 
-/* Nothing happens on the thread that kicks; what was asked in order is done in order. */
-static void in_order(void **state)
+/* What changes nothing, and is known already, is answered before the kick returns. */
+static void at_once(void **state)
 {
 	enum { COUNT = 60 };
 	static struct exchange e[COUNT];
 	struct fixture *f = *state;
 
 	begin_session(f);
+	for (unsigned int i = 0; i < COUNT; i += 3) {
+		start(f, &e[i], P9_TWALK, "ddw", 0u, 1u, 0u);
+		start(f, &e[i + 1], P9_TGETATTR, "dq", 1u, UINT64_C(0x7ff));
+		start(f, &e[i + 2], P9_TCLUNK, "d", 1u);
+	}
+	virtio_sync(f->queue);
+	assert_int_equal(virtio_harvest(f->queue), COUNT);
+	for (unsigned int i = 0; i < COUNT; i += 3) {
+		finish(f, &e[i], P9_TWALK + 1);
+		finish(f, &e[i + 1], P9_TGETATTR + 1);
+		finish(f, &e[i + 2], P9_TCLUNK + 1);
+	}
+}
+
+static atomic_bool held;
+
+static void hold(struct share_job *job)
+{
+	while (atomic_load(&held))
+		usleep(1000);
+}
+
+static void nothing(struct share_job *job)
+{
+}
+
+/* While something is under way nothing is done on the thread that kicks; what was asked in order is done in order. */
+static void in_order(void **state)
+{
+	enum { COUNT = 60 };
+	static struct exchange e[COUNT];
+	struct share_job job = {.work = hold, .done = nothing};
+	struct fixture *f = *state;
+
+	begin_session(f);
+	atomic_store(&held, true);
+	f->client.be->ops->run(f->client.be, &job);
 	for (unsigned int i = 0; i < COUNT; i++)
 		if (i % 2 == 0)
 			start(f, &e[i], P9_TWALK, "ddw", 0u, 1u, 0u);
@@ -149,6 +188,7 @@ static void in_order(void **state)
 			start(f, &e[i], P9_TCLUNK, "d", 1u);
 	virtio_sync(f->queue);
 	assert_int_equal(virtio_harvest(f->queue), 0);
+	atomic_store(&held, false);
 	for (unsigned int i = 0; i < COUNT; i++)
 		finish(f, &e[i], i % 2 ? P9_TCLUNK + 1 : P9_TWALK + 1);
 }
@@ -205,7 +245,7 @@ static void no_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(tag), test(a_session), test(in_order), test(reset_under_way), test(no_header), test(no_room),
+		test(tag), test(a_session), test(at_once), test(in_order), test(reset_under_way), test(no_header), test(no_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

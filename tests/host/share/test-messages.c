@@ -356,6 +356,70 @@ static void opening(void **state)
 	assert_string_equal(host_read(c, "share/file"), "before after");
 }
 
+#define SETATTR "ddddd" "q" "qqqq"
+
+static int set(uint32_t fid, uint32_t valid, uint32_t mode, uint64_t size, uint64_t sec, uint64_t nsec)
+{
+	return client_call(c, P9_TSETATTR, SETATTR, fid, valid, mode, 12345u, 12345u, size, sec, nsec, sec + 1, nsec);
+}
+
+static void write_at(uint32_t fid, uint64_t offset, const char *text)
+{
+	size_t len = strlen(text);
+
+	assert_int_equal(client_call(c, P9_TWRITE, "dqdr", fid, offset, (uint32_t)len, len, text), 0);
+	assert_int_equal(p9_get32(&c->reply), len);
+}
+
+/* fcntl() takes O_APPEND away, or gives it, without a message: what is written elsewhere than at the end stays where it is put. */
+static void appending_no_more(void **state)
+{
+	assert_int_equal(client_walk(c, 1, ""), 0);
+	assert_int_equal(client_call(c, P9_TLCREATE, "dsddd", 1u, "file", 02102u, 0644u, 0u), 0);
+	write_at(1, 0, "abc");
+	write_at(1, 0, "X");
+	assert_string_equal(host_read(c, "share/file"), "Xbc");
+	write_at(1, 5, "gap");
+	write_at(1, 8, "end");
+	assert_int_equal(memcmp(host_read(c, "share/file"), "Xbc\0\0gapend", 12), 0);
+	assert_int_equal(client_open(c, 1, "file", 01000 | 02001), 0);
+	write_at(1, 0, "abc");
+	write_at(1, 1, "Y");
+	assert_string_equal(host_read(c, "share/file"), "aYc");
+	/* What was opened for anything else never appends. */
+	assert_int_equal(client_open(c, 1, "file", 1), 0);
+	host_write(c, "share/file", "longer than it was");
+	write_at(1, 3, "-");
+	assert_string_equal(host_read(c, "share/file"), "lon-er than it was");
+}
+
+/* Somebody on the host appends too: the guest, which has not heard of it, writes over none of that. */
+static void appending_together(void **state)
+{
+	client_make(c, 2, "file", "one ");
+	assert_int_equal(client_open(c, 1, "file", 02001), 0);
+	host_write(c, "share/file", "one two ");
+	write_at(1, 4, "three ");
+	write_at(1, 10, "four ");
+	assert_string_equal(host_read(c, "share/file"), "one two three four ");
+	/* It asks, by whatever name and number, and knows the true end; the one that it believed in is a place like any other. */
+	assert_int_equal(client_walk(c, 3, "file"), 0);
+	assert_int_equal(client_call(c, P9_TGETATTR, "dq", 3u, UINT64_C(0x7ff)), 0);
+	write_at(1, 15, "OUR");
+	host_write(c, "share/file", "one two three fOUR five ");
+	write_at(1, 19, "six ");
+	assert_string_equal(host_read(c, "share/file"), "one two three fOUR five six ");
+	/* Another file of the guest's moves the end that the guest knows of. */
+	assert_int_equal(client_call(c, P9_TWRITE, "dqdr", 2u, UINT64_C(40), 4u, (size_t)4, "last"), 0);
+	assert_int_equal(truncate(host_path(c, "share/file"), 3), 0);
+	write_at(1, 44, "!");
+	assert_string_equal(host_read(c, "share/file"), "one!");
+	assert_int_equal(set(1, SHARE_SET_SIZE, 0, 2, 0, 0), 0);
+	host_write(c, "share/file", "on the host");
+	write_at(1, 2, " and here");
+	assert_string_equal(host_read(c, "share/file"), "on the host and here");
+}
+
 static void creating(void **state)
 {
 	client_make(c, 1, "file", "one");
@@ -540,13 +604,6 @@ static void removing(void **state)
 }
 
 /* --- attributes ------------------------------------------------------------------------------------------------------- */
-
-#define SETATTR "ddddd" "q" "qqqq"
-
-static int set(uint32_t fid, uint32_t valid, uint32_t mode, uint64_t size, uint64_t sec, uint64_t nsec)
-{
-	return client_call(c, P9_TSETATTR, SETATTR, fid, valid, mode, 12345u, 12345u, size, sec, nsec, sec + 1, nsec);
-}
 
 static void attributes(void **state)
 {
@@ -751,12 +808,16 @@ int main(void)
 		test(versions), test(a_version_ends_the_session), test(attaching), test(unknown_messages), test(truncated_messages),
 		test(sizes_that_lie), test(little_room), test(any_layout), test(walking), test(many_fids), test(few_descriptors),
 		test(closed_and_renamed), test(many_open_files), test(reading_and_writing),
-		test(opening), test(creating), test(modes), test(unlinked_while_open), test(listing), test(two_listings_at_a_time),
+		test(opening), test(appending_no_more), test(appending_together), test(creating), test(modes), test(unlinked_while_open),
+		test(listing), test(two_listings_at_a_time),
 		test(links), test(renaming), test(removing), test(attributes), test(owners), test(space), test(extended_attributes),
 		test(many_extended_attributes), test(locks), test(vanishing), test(no_space),
 		cmocka_unit_test_setup_teardown(read_only, setup_read_only, teardown),
 	};
+	int failed;
 
 	umask(022);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	client_at_once = true;
+	return failed + cmocka_run_group_tests(tests, NULL, NULL);
 }

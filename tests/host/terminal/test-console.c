@@ -323,6 +323,47 @@ static void test_pty(void **state)
 	loop_destroy(loop);
 }
 
+static struct winsize told;
+
+static void note_size(void *opaque, uint16_t columns, uint16_t rows)
+{
+	told.ws_col = columns;
+	told.ws_row = rows;
+}
+
+/* Whoever has the other end may change its size: the guest hears of it, before what is typed next, or when it has printed something. */
+static void test_pty_size(void **state)
+{
+	struct loop *loop = new_loop();
+	struct console_backend *be = console_pty_open(loop, &err);
+	struct winsize size = { .ws_col = 132, .ws_row = 43 };
+	struct virtio_iov hello = { "hello\n", 6 };
+	uint16_t columns, rows;
+	int fd;
+
+	assert_non_null(be);
+	be->input = take_input;
+	be->resized = note_size;
+	input_len = 0;
+	input_room = 100;
+	fd = open(console_pty_name(be), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_int_equal(ioctl(fd, TIOCSWINSZ, &size), 0);
+	be->ops->size(be, &columns, &rows);
+	assert_true(columns == 132 && rows == 43);
+	assert_int_equal(write(fd, "x", 1), 1);
+	run_until(loop, input_len == 1);
+	assert_true(told.ws_col == 132 && told.ws_row == 43);
+	size.ws_col = 100;
+	assert_int_equal(ioctl(fd, TIOCSWINSZ, &size), 0);
+	io_lock();
+	be->ops->write(be, &hello, 1);
+	io_unlock();
+	run_until(loop, told.ws_col == 100);
+	close(fd);
+	be->ops->close(be);
+	loop_destroy(loop);
+}
+
 /* --- a terminal ------------------------------------------------------------------------------------------------------ */
 
 static int master;
@@ -578,6 +619,7 @@ int main(void)
 		cmocka_unit_test(test_null_and_closed_input),
 		cmocka_unit_test(test_file_output_and_tail),
 		cmocka_unit_test(test_pty),
+		cmocka_unit_test(test_pty_size),
 		cmocka_unit_test_setup_teardown(test_raw_and_quit, setup_terminal, teardown_terminal),
 		cmocka_unit_test_setup_teardown(test_sigterm, setup_terminal, teardown_terminal),
 		cmocka_unit_test_setup_teardown(test_sigint, setup_terminal, teardown_terminal),

@@ -324,6 +324,8 @@ static void reset_clears(void **state)
 	set_status(3);
 	set_status(7);
 	assert_true(dev->live);
+	assert_int_equal(m.pending, 1);		/* it has begun, and is told to look at its window */
+	m.pending = 0;
 	/* Whatever the driver left, in the page and in the rings. */
 	memset(page() + 1, 0xff, CONSOLE_LEN - 1);
 	memset(m.memory + TOP + 4096, 0xee, sizeof(zero));
@@ -373,6 +375,9 @@ static void tokens(void **state)
 	next(VIRTIO_ID_BLOCK);
 	device = next(VIRTIO_ID_CONSOLE);
 	assert_int_equal(virtio_console_probe(con, &device->vdev), 0);
+	assert_int_equal(m.pending, 1);
+	assert_int_equal(m.events[0].reason, S390_REASON_CONFIG);
+	m.pending = 0;
 	assert_int_equal(console.be.input(console.be.opaque, "x", 1), 1);
 	assert_int_equal(m.pending, 1);
 	assert_int_equal(m.events[0].reason, S390_REASON_QUEUE);
