@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpu/x86/cpu.h"
 #include "host/clock.h"
 #include "host/disk/disk.h"
 #include "host/loop/loop.h"
@@ -224,13 +225,18 @@ static int create_machine(struct session *s, struct error *error)
 		.dump_code = o->dump_code,
 		.devices = s->devices,
 	};
+	char host[200];
 
 	if (!ops)
 		return -ENOEXEC;
 	s->taken_over = true;
 	s->machine = ops->create(&config, error);
 	let_files_rest(s);
-	return s->machine ? 0 : -EIO;
+	if (!s->machine)
+		return -EIO;
+	cpu_host_line(host, sizeof(host));
+	message_verbose("%s", host);
+	return 0;
 }
 
 /* Is the kernel for any machine, before the terminal becomes raw? */

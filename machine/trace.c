@@ -57,6 +57,10 @@ void trace_line(const char *format, ...)
 void trace_cpu_stats(const struct cpu *cpu)
 {
 	const struct cpu_stats *c = cpu_stats(cpu);
+	char host[200];
+
+	cpu_host_line(host, sizeof(host));
+	trace_line("stats: %s", host);
 
 	trace_line("stats: cpu exits %" PRIu64 ", kicks %" PRIu64 ", jump misses %" PRIu64 ", emulated %" PRIu64, c->exits, c->kicks,
 		   c->misses, c->emulated);

@@ -3,6 +3,7 @@
  * cpu.c - making a processor, and its plain state.
  */
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -16,6 +17,7 @@
 #include "cpu/x86/fault.h"
 #include "cpu/x86/cache/jump.h"
 #include "cpu/x86/space/cost.h"
+#include "cpu/x86/space/probe.h"
 #include "cpu/x86/space/reach.h"
 #include "cpu/x86/space/soft.h"
 #include "cpu/x86/space/void.h"
@@ -104,6 +106,17 @@ const char *cpu_window_way(const char **sentence)
 		return NULL;
 	*sentence = reach->what;
 	return reach->name;
+}
+
+void cpu_host_line(char *line, size_t size)
+{
+	const struct cost *cost = cost_of_host();
+	const char *ignored, *way = cpu_window_way(&ignored);
+
+	snprintf(line, size, "guest memory by way of %s%s; a signal costs %u ns, a mapping %u, taking one away %u: instructions are checked after "
+		 "%u fault%s, pages go %s, memory is mapped in %s", way ? way : "nothing", probe_host()->blind_frames ? ", frames blind" : "",
+		 cost->signal, cost->map, cost->take, cost->check_after, cost->check_after == 1 ? "" : "s",
+		 cost->bridge ? "together" : "one by one", cost->pieces ? "pieces" : "pages");
 }
 
 void cpu_destroy(struct cpu *cpu)

@@ -130,6 +130,9 @@ void cpu_destroy(struct cpu *cpu);
 /** cpu_window_way - how translated code will reach guest memory on this host: a name and a sentence; NULL, with why not in *@sentence. */
 const char *cpu_window_way(const char **sentence);
 
+/** cpu_host_line - what was learnt of this host and decided for it, in one line. May be called before there is a processor; uses libc. */
+void cpu_host_line(char *line, size_t size);
+
 /** cpu_run - run guest code until the machine is needed. The exit is owned by the cpu. */
 const struct cpu_exit *cpu_run(struct cpu *cpu);
 

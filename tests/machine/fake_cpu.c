@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "fake_cpu.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -221,6 +222,11 @@ void cpu_fpu_release(struct cpu *cpu)
 void cpu_fpu_acquire(struct cpu *cpu)
 {
 	cpu->fpu_released = false;
+}
+
+void cpu_host_line(char *line, size_t size)
+{
+	snprintf(line, size, "no host");
 }
 
 const struct cpu_stats *cpu_stats(const struct cpu *cpu)
