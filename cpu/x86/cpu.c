@@ -11,10 +11,8 @@
 #include "cpu/x86/state.h"
 
 #include "cpu/x86/cache/block.h"
-#include "cpu/x86/cache/copy.h"
 #include "cpu/x86/cache/jump.h"
 #include "cpu/x86/fault.h"
-#include "cpu/x86/cache/jump.h"
 #include "cpu/x86/space/cost.h"
 #include "cpu/x86/space/reach.h"
 #include "cpu/x86/space/soft.h"

@@ -33,6 +33,7 @@
 #include "cpu/x86/space/soft.h"
 #include "cpu/x86/space/window.h"
 #include "cpu/x86/translate/address.h"
+#include "cpu/x86/translate/translate.h"
 #include "cpu/x86/trap.h"
 
 __thread struct cpu *cpu_current;
@@ -123,7 +124,7 @@ static void write_to_code(struct cpu *cpu, const struct block *block, uint32_t h
 
 	block_written(cpu, frame);
 	if (own && point_next(cpu, block, &next))
-		block_end_early(cpu, block, &next);
+		translate_end_early(cpu, block, &next);
 }
 
 /* The instruction has cost a signal. After several, it is translated anew, with a check (soft.h). */

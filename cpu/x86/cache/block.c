@@ -13,8 +13,8 @@
 
 #include "cpu/x86/cache/block.h"
 #include "cpu/x86/cache/jump.h"
+#include "cpu/x86/copy.h"
 #include "cpu/x86/space/codepage.h"
-#include "cpu/x86/translate/emit.h"
 
 enum { BLOCK_HOST_MAX = 16384, BLOCK_NOTES_MAX = 16384, BLOCK_LINKS_MAX = 8, TRIM_FROM = 12 << 20 };
 
@@ -301,21 +301,6 @@ static void drop(struct cpu *cpu, struct block *block)
 		unchain_link(cache, &cache->links[block->incoming]);
 	jump_forget(cpu, block->eip, block->depth);
 	block->flags |= BLOCK_DEAD;
-}
-
-/*
- * What is overwritten, up to the block's exits, can only be reached through here. There is room: behind the instruction's own
- * code stands at least one way out of the block, and the shortest, a jump and its exit, is longer than this. (Either both
- * set ESP, or the instruction itself does.)
- */
-void block_end_early(struct cpu *cpu, const struct block *block, const struct point *point)
-{
-	struct emit e = { .p = cache_write_at(cpu->cache, block->host + point->host) };
-
-	if (point->esp)
-		emit_lea(&e, R_ESP, R_ESP, point->esp);
-	emit_mov_imm(&e, H_R8, block->eip + point->guest);
-	emit_jmp_field(&e, CPU_EXITS + 8 * REASON_NEXT);
 }
 
 void block_drop(struct cpu *cpu, struct block *block)

@@ -138,8 +138,6 @@ void block_unchain(struct cpu *cpu, struct block *block);
 void block_written(struct cpu *cpu, uint32_t frame);
 /** block_intact - is a BLOCK_CHECKED block still what memory holds? */
 bool block_intact(struct cpu *cpu, struct block *block);
-/** block_end_early - make a dropped block that is running leave before the instruction at @point. */
-void block_end_early(struct cpu *cpu, const struct block *block, const struct point *point);
 /** block_drop_at - forget all blocks with the instruction at this guest-physical address. */
 void block_drop_at(struct cpu *cpu, uint32_t physical);
 /** block_drop_frame - forget all code made from a frame. */

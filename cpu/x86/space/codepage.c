@@ -5,7 +5,7 @@
 #include "cpu/x86/space/codepage.h"
 
 #include "cpu/x86/cache/block.h"
-#include "cpu/x86/cache/copy.h"
+#include "cpu/x86/copy.h"
 #include "cpu/x86/cache/jump.h"
 #include "cpu/x86/space/compare.h"
 #include "cpu/x86/space/fill.h"

@@ -7,7 +7,7 @@
  */
 #include "cpu/x86/space/mmu.h"
 
-#include "cpu/x86/cache/copy.h"
+#include "cpu/x86/copy.h"
 #include "cpu/x86/space/codepage.h"
 #include "cpu/x86/space/mmu-pae.h"
 #include "cpu/x86/space/warm.h"
