@@ -256,12 +256,17 @@ static void check_view(enum view view, unsigned region, unsigned page)
 	assert_true(t.writable || (view == VIEW_KERNEL && !model.paging.wp));
 }
 
+static struct jump_table *user_table(void)
+{
+	return bed->cpu->user_tables[bed->cpu->slot->number];
+}
+
 /* Code of a page of the kernel's or the process's own is known to the jump table of that CPL: is it still to be run? */
 static void check_code(unsigned region, unsigned page)
 {
 	bool kernel = region >= GLOBAL_REGION;
 	uint32_t linear = address_of(region, page);
-	uint32_t host = jump_lookup(kernel ? bed->cpu->kernel_table : bed->cpu->slot->table, linear, page % BLOCK_DEPTHS);
+	uint32_t host = jump_lookup(kernel ? bed->cpu->kernel_table : user_table(), linear, page % BLOCK_DEPTHS);
 	struct translation t;
 
 	if (!host)
@@ -336,7 +341,7 @@ static void fetch(unsigned region, unsigned page)
 
 	if (bed->cpu->user != (region < GLOBAL_REGION) || mmu_fetch(bed->cpu, linear, &physical, NULL, &fault))
 		return;
-	jump_enter(region < GLOBAL_REGION ? bed->cpu->slot->table : bed->cpu->kernel_table, linear, page % BLOCK_DEPTHS,
+	jump_enter(region < GLOBAL_REGION ? user_table() : bed->cpu->kernel_table, linear, page % BLOCK_DEPTHS,
 		   physical >> 12);
 }
 
