@@ -14,13 +14,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "bed.h"
 #include "model.h"
+#include "touch.h"
 
 #include "cpu/x86/cache/jump.h"
 #include "cpu/x86/space/mmu.h"
@@ -204,20 +203,6 @@ static void flush_page(unsigned region, unsigned page)
 }
 
 /* --- looking --------------------------------------------------------------------------------------------------------------- */
-
-static bool readable(const uint8_t *at, uint32_t *value)
-{
-	struct iovec to = { value, 4 }, from = { (void *)(uintptr_t)at, 4 };
-
-	return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == 4;
-}
-
-static bool writable(const uint8_t *at, uint32_t value)
-{
-	struct iovec from = { &value, 4 }, to = { (void *)(uintptr_t)at, 4 };
-
-	return process_vm_writev(getpid(), &from, 1, &to, 1, 0) == 4;
-}
 
 static uint32_t content_of(uint64_t frame)
 {
