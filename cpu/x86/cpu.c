@@ -12,10 +12,8 @@
 #include "cpu/x86/state.h"
 
 #include "cpu/x86/cache/block.h"
-#include "cpu/x86/cache/copy.h"
-#include "cpu/x86/cache/jump.h"
 #include "cpu/x86/fault.h"
-#include "cpu/x86/cache/jump.h"
+#include "cpu/x86/space/codepage.h"
 #include "cpu/x86/space/cost.h"
 #include "cpu/x86/space/probe.h"
 #include "cpu/x86/space/reach.h"
@@ -35,13 +33,13 @@ static bool create_parts(struct cpu *cpu, const struct cpu_config *config, const
 	cpu->reach = reach_choose(error);
 	if (!cpu->reach || cpu->reach->create(cpu, error))
 		return false;
-	cpu->kernel_table = jump_table_create();
-	cpu->miss_table = jump_table_create();
 	cpu->null_page = mmap(NULL, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (!cpu->kernel_table || !cpu->miss_table || cpu->null_page == MAP_FAILED) {
+	if (cpu->null_page == MAP_FAILED) {
 		*error = "no memory for a processor";
 		return false;
 	}
+	if (frames_create(cpu, &block_owner, codepage_protect, error))
+		return false;
 	if (window_create(cpu, config->slots ? config->slots : DEFAULT_SLOTS, error))
 		return false;
 	if (block_cache_create(cpu, config->code_cache ? config->code_cache : DEFAULT_CODE_CACHE, error))
@@ -129,8 +127,7 @@ void cpu_destroy(struct cpu *cpu)
 	soft_destroy(cpu);
 	if (cpu->reach)
 		cpu->reach->destroy(cpu);
-	jump_table_destroy(cpu->kernel_table);
-	jump_table_destroy(cpu->miss_table);
+	frames_destroy(cpu);
 	if (cpu->null_page)
 		munmap(cpu->null_page, PAGE_SIZE);
 	munmap(cpu, sizeof(*cpu));

@@ -33,6 +33,7 @@
 #include "cpu/x86/space/soft.h"
 #include "cpu/x86/space/window.h"
 #include "cpu/x86/translate/address.h"
+#include "cpu/x86/translate/translate.h"
 #include "cpu/x86/trap.h"
 
 __thread struct cpu *cpu_current;
@@ -113,7 +114,7 @@ static void raise_in_guest(struct cpu *cpu, const struct block *block, greg_t *r
 }
 
 /*
- * A write to a page with translated code: the code is dropped and the write goes ahead. If the running block is among it, the
+ * A write to a page with translated code: the code has been dropped and the write goes ahead. If the running block was among it, the
  * instruction that writes is the last of it that may run: behind it the block, which nobody can enter any more, gets a way out.
  */
 static void write_to_code(struct cpu *cpu, const struct block *block, uint32_t host, uint32_t frame)
@@ -121,9 +122,8 @@ static void write_to_code(struct cpu *cpu, const struct block *block, uint32_t h
 	bool own = block->physical >> PAGE_SHIFT == frame || (block->second && block->second == frame);
 	struct point next = point_at(cpu, block, host);
 
-	block_written(cpu, frame);
 	if (own && point_next(cpu, block, &next))
-		block_end_early(cpu, block, &next);
+		translate_end_early(cpu, block, &next);
 }
 
 /* The instruction has cost a signal. After several, it is translated anew, with a check (soft.h). */
@@ -159,20 +159,18 @@ static void page_fault(struct cpu *cpu, struct block *block, greg_t *regs, uint3
 
 	cpu->stats.host_faults++;
 	note_fault(cpu, block, (uint32_t)regs[REG_RIP]);
-	for (;;) {
-		switch (window_fault(cpu, linear, write, &frame, &fault)) {
-		case WINDOW_MAPPED:
-			return;
-		case WINDOW_FAULT:
-			raise_in_guest(cpu, block, regs, &fault, true);
-			return;
-		case WINDOW_CODE:
-			write_to_code(cpu, block, (uint32_t)regs[REG_RIP], frame);
-			break;
-		case WINDOW_VOID:
-			leave_at(cpu, block, regs, REASON_VOID, true);
-			return;
-		}
+	switch (window_fault(cpu, linear, write, &frame, &fault)) {
+	case WINDOW_MAPPED:
+		break;
+	case WINDOW_FAULT:
+		raise_in_guest(cpu, block, regs, &fault, true);
+		break;
+	case WINDOW_CODE:
+		write_to_code(cpu, block, (uint32_t)regs[REG_RIP], frame);
+		break;
+	case WINDOW_VOID:
+		leave_at(cpu, block, regs, REASON_VOID, true);
+		break;
 	}
 }
 

@@ -24,7 +24,7 @@
 
 static struct jump_table *jump_table(const struct cpu *cpu)
 {
-	return cpu->user ? cpu->slot->table : cpu->kernel_table;
+	return cpu->user ? cpu->user_tables[cpu->slot->number] : cpu->kernel_table;
 }
 
 /*

@@ -75,6 +75,7 @@
 struct block;
 struct slot;
 struct frame;
+struct frame_owner;
 struct jump_table;
 struct reach;
 struct cost;
@@ -169,10 +170,15 @@ struct cpu {
 	struct cpu_stats stats;
 	int thread;
 
-	/* Translated code: block.c */
-	struct code_cache *cache;
+	/* Pages of guest memory, and whom to tell: frame.h */
 	struct frame *frames;		/* one for each page of ram */
+	const struct frame_owner *frame_owner;
+	void (*frame_protect)(struct cpu *cpu, uint32_t number);
+
+	/* Translated code: block.c, jump.c */
+	struct code_cache *cache;
 	struct jump_table *kernel_table, *miss_table;
+	struct jump_table **user_tables;	/* by slot.number */
 	unsigned depth;			/* of the block that is entered next (block.h) */
 	bool kernel_table_low;		/* it has entries below kernel_base */
 

@@ -13,8 +13,7 @@
 
 #include "cpu/x86/cache/block.h"
 #include "cpu/x86/cache/jump.h"
-#include "cpu/x86/space/codepage.h"
-#include "cpu/x86/translate/emit.h"
+#include "cpu/x86/copy.h"
 
 enum { BLOCK_HOST_MAX = 16384, BLOCK_NOTES_MAX = 16384, BLOCK_LINKS_MAX = 8, TRIM_FROM = 12 << 20 };
 
@@ -41,12 +40,6 @@ static void *reserve(size_t size)
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
-}
-
-/* With the one for all that is not memory. */
-static size_t frame_count(const struct cpu *cpu)
-{
-	return mmu_void_frame(cpu) + 1;
 }
 
 /* The executable mapping must lie below 4 GiB: jump tables hold 32-bit addresses. */
@@ -88,15 +81,12 @@ int block_cache_create(struct cpu *cpu, size_t size, const char **error)
 	cache->notes = reserve(cache->notes_max);
 	cache->hash = reserve(sizeof(uint32_t) << BLOCK_HASH_BITS);
 	cache->views = reserve(sizeof(uint32_t) << BLOCK_VIEW_BITS);
-	cpu->frames = reserve(frame_count(cpu) * sizeof(struct frame));
-	if (!cache->blocks || !cache->links || !cache->notes || !cache->hash || !cache->views || !cpu->frames) {
+	if (!cache->blocks || !cache->links || !cache->notes || !cache->hash || !cache->views || !jump_tables_create(cpu)) {
 		*error = "no memory for translated code";
 		return -1;
 	}
-	for (uint32_t i = 0; i < frame_count(cpu); i++) {
+	for (uint32_t i = 0; i <= frame_void(cpu); i++)
 		cpu->frames[i].blocks = BLOCK_NONE;
-		cpu->frames[i].writer_slot = -1;
-	}
 	block_flush(cpu);
 	return 0;
 }
@@ -105,6 +95,7 @@ void block_cache_destroy(struct cpu *cpu)
 {
 	struct code_cache *cache = cpu->cache;
 
+	jump_tables_destroy(cpu);
 	if (!cache)
 		return;
 	if (cache->exec)
@@ -115,7 +106,6 @@ void block_cache_destroy(struct cpu *cpu)
 	munmap(cache->notes, cache->notes_max);
 	munmap(cache->hash, sizeof(uint32_t) << BLOCK_HASH_BITS);
 	munmap(cache->views, sizeof(uint32_t) << BLOCK_VIEW_BITS);
-	munmap(cpu->frames, frame_count(cpu) * sizeof(struct frame));
 	munmap(cache, sizeof(*cache));
 	cpu->cache = NULL;
 }
@@ -190,10 +180,8 @@ static void enter_frame(struct cpu *cpu, struct block *block, unsigned which, ui
 
 	block->page_next[which] = frame->blocks;
 	frame->blocks = block_index(cpu->cache, block) << 1 | which;
-	if (!frame->code && !frame->mixed) {
-		frame->code = 1;
-		codepage_protect(cpu, number);
-	}
+	if (!frame->code && !frame->mixed)
+		frame_takes_code(cpu, number);
 }
 
 void block_insert(struct cpu *cpu, struct block *block)
@@ -301,21 +289,6 @@ static void drop(struct cpu *cpu, struct block *block)
 		unchain_link(cache, &cache->links[block->incoming]);
 	jump_forget(cpu, block->eip, block->depth);
 	block->flags |= BLOCK_DEAD;
-}
-
-/*
- * What is overwritten, up to the block's exits, can only be reached through here. There is room: behind the instruction's own
- * code stands at least one way out of the block, and the shortest, a jump and its exit, is longer than this. (Either both
- * set ESP, or the instruction itself does.)
- */
-void block_end_early(struct cpu *cpu, const struct block *block, const struct point *point)
-{
-	struct emit e = { .p = cache_write_at(cpu->cache, block->host + point->host) };
-
-	if (point->esp)
-		emit_lea(&e, R_ESP, R_ESP, point->esp);
-	emit_mov_imm(&e, H_R8, block->eip + point->guest);
-	emit_jmp_field(&e, CPU_EXITS + 8 * REASON_NEXT);
 }
 
 void block_drop(struct cpu *cpu, struct block *block)
@@ -441,3 +414,13 @@ void cpu_trim(struct cpu *cpu)
 	madvise(cache->links, cache->link_max * sizeof(struct link), MADV_DONTNEED);
 	madvise(cache->notes, cache->notes_max, MADV_DONTNEED);
 }
+
+const struct frame_owner block_owner = {
+	.written = block_written,
+	.drop_frame = block_drop_frame,
+	.drop_at = block_drop_at,
+	.drop_all = block_flush,
+	.forget_kernel_page = jump_forget_kernel_page,
+	.forget_kernel = jump_forget_kernel,
+	.forget_user = jump_forget_user,
+};

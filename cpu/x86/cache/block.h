@@ -6,7 +6,7 @@
 #define KENNEL_CPU_X86_CACHE_BLOCK_H
 
 #include "cpu/x86/cache/point.h"
-#include "cpu/x86/state.h"
+#include "cpu/x86/frame.h"
 
 enum { BLOCK_NONE = 0xffffffffu, LINK_NONE = 0xffffffffu };
 
@@ -60,20 +60,6 @@ struct link {
 	uint32_t next;			/* in that block's incoming list */
 };
 
-/* What the processor knows about a page of guest RAM. */
-struct frame {
-	uint32_t blocks;		/* list of blocks with bytes in it, or BLOCK_NONE */
-	uint32_t writer;		/* a page (linear number) that maps it writable in writer_slot, not counting the linear map */
-	uint32_t last_drop;		/* when a write last cost us its blocks, in blocks translated... */
-	uint16_t drops;			/* ... and how often that happened in quick succession */
-	uint16_t checks;		/* mixed: entries left until it gets another chance */
-	int8_t writer_slot;		/* -1: none; -2: several */
-	uint8_t code;			/* it has blocks: nobody may have it writable */
-	uint8_t soft;			/* it has had instructions to check (soft.h) */
-	uint8_t exact;			/* an address in its code has wrapped: its blocks are BLOCK_EXACT */
-	uint8_t mixed;			/* dropped too often: its blocks are BLOCK_CHECKED, and it may be writable */
-};
-
 struct code_cache {
 	uint8_t *write;			/* the two mappings of the same pages: read-write... */
 	uint32_t exec;			/* ... and read-execute, below 4 GiB */
@@ -91,6 +77,10 @@ struct code_cache {
 
 enum { BLOCK_HASH_BITS = 18 /* there may be as many blocks */, BLOCK_VIEW_BITS = 13 };
 
+/* What the frames' owner is told (frame.h). */
+extern const struct frame_owner block_owner;
+
+/** block_cache_create - the store, empty, and the jump tables. There are frames and slots already. */
 int block_cache_create(struct cpu *cpu, size_t size, const char **error);
 void block_cache_destroy(struct cpu *cpu);
 
@@ -128,7 +118,7 @@ void block_decode(struct cpu *cpu, const struct block *block, const struct point
 void block_room(struct cpu *cpu);
 struct block *block_new(struct cpu *cpu);
 void *block_note(struct cpu *cpu, uint32_t size);
-/** block_insert - enter a finished block into hash and frames, and take write access to its frames away from the guest. */
+/** block_insert - enter a finished block into hash and frames, and tell who shows these. */
 void block_insert(struct cpu *cpu, struct block *block);
 
 void block_chain(struct cpu *cpu, struct link *link, struct block *to);
@@ -138,8 +128,6 @@ void block_unchain(struct cpu *cpu, struct block *block);
 void block_written(struct cpu *cpu, uint32_t frame);
 /** block_intact - is a BLOCK_CHECKED block still what memory holds? */
 bool block_intact(struct cpu *cpu, struct block *block);
-/** block_end_early - make a dropped block that is running leave before the instruction at @point. */
-void block_end_early(struct cpu *cpu, const struct block *block, const struct point *point);
 /** block_drop_at - forget all blocks with the instruction at this guest-physical address. */
 void block_drop_at(struct cpu *cpu, uint32_t physical);
 /** block_drop_frame - forget all code made from a frame. */

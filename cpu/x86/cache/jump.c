@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* jump.c - jump tables. See jump.h. */
+#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "cpu/x86/cache/jump.h"
-#include "cpu/x86/space/window.h"
 
 static void clear_first(struct jump_table *table)
 {
@@ -13,7 +13,8 @@ static void clear_first(struct jump_table *table)
 	}
 }
 
-struct jump_table *jump_table_create(void)
+/* Pages that are never used cost nothing. */
+static struct jump_table *create(void)
 {
 	struct jump_table *table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE,
 					MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -24,13 +25,37 @@ struct jump_table *jump_table_create(void)
 	return table;
 }
 
-void jump_table_destroy(struct jump_table *table)
+static void destroy(struct jump_table *table)
 {
 	if (table)
 		munmap(table, sizeof(*table));
 }
 
-void jump_clear(struct jump_table *table)
+bool jump_tables_create(struct cpu *cpu)
+{
+	cpu->kernel_table = create();
+	cpu->miss_table = create();
+	cpu->user_tables = calloc(cpu->slot_count, sizeof(struct jump_table *));
+	if (!cpu->kernel_table || !cpu->miss_table || !cpu->user_tables)
+		return false;
+	for (unsigned i = 0; i < cpu->slot_count; i++) {
+		cpu->user_tables[i] = create();
+		if (!cpu->user_tables[i])
+			return false;
+	}
+	return true;
+}
+
+void jump_tables_destroy(struct cpu *cpu)
+{
+	for (unsigned i = 0; cpu->user_tables && i < cpu->slot_count; i++)
+		destroy(cpu->user_tables[i]);
+	free(cpu->user_tables);
+	destroy(cpu->kernel_table);
+	destroy(cpu->miss_table);
+}
+
+static void clear(struct jump_table *table)
 {
 	if (table->log_count > JUMP_LOG) {
 		madvise(table, sizeof(*table), MADV_DONTNEED);
@@ -55,29 +80,36 @@ static void forget(struct jump_table *table, uint32_t eip, unsigned depth)
 	forget_at(table, eip, jump_second_index(eip, depth));
 }
 
-void jump_forget_page(struct jump_table *table, uint32_t page)
+void jump_forget_kernel_page(struct cpu *cpu, uint32_t page)
 {
 	uint32_t first = page << PAGE_SHIFT;
 
 	/* An instruction may begin in the page before and run into this one. Clean entries are only read: their pages stay unshared. */
 	for (uint32_t i = 0; i < PAGE_SIZE + LONGEST_INSN; i++)
 		for (unsigned depth = 0; depth < BLOCK_DEPTHS; depth++)
-			forget(table, first - LONGEST_INSN + i, depth);
+			forget(cpu->kernel_table, first - LONGEST_INSN + i, depth);
+}
+
+void jump_forget_kernel(struct cpu *cpu)
+{
+	clear(cpu->kernel_table);
+}
+
+void jump_forget_user(struct cpu *cpu, unsigned slot)
+{
+	clear(cpu->user_tables[slot]);
 }
 
 void jump_forget(struct cpu *cpu, uint32_t eip, unsigned depth)
 {
 	forget(cpu->kernel_table, eip, depth);
 	for (unsigned i = 0; i < cpu->slot_count; i++)
-		if (cpu->slots[i].table)
-			forget(cpu->slots[i].table, eip, depth);
+		forget(cpu->user_tables[i], eip, depth);
 }
 
 void jump_clear_all(struct cpu *cpu)
 {
-	if (cpu->kernel_table)
-		jump_clear(cpu->kernel_table);
+	clear(cpu->kernel_table);
 	for (unsigned i = 0; i < cpu->slot_count; i++)
-		if (cpu->slots[i].table)
-			jump_clear(cpu->slots[i].table);
+		clear(cpu->user_tables[i]);
 }

@@ -4,7 +4,7 @@
  *
  * Direct-mapped by the low 16 bits of EIP, because MOVZX extracts those without touching a flag. An entry holds minus its EIP,
  * so that one LEA compares. The kernel has one table, each address space has one for its user code; entry X of a user table is
- * only right while X's page is mapped as it was, which window.c sees to. The miss table has no entry at all: it is put in force
+ * only right while X's page is mapped as it was, which space/ sees to. The miss table has no entry at all: it is put in force
  * when translated code must come back to C at its next indirect jump.
  *
  * Two targets that meet in an entry would push each other out for ever. So the one that is pushed out moves to another place, where
@@ -37,9 +37,9 @@ struct jump_table {
 	uint32_t log[JUMP_LOG];
 };
 
-/** jump_table_create - an empty table, or NULL. Pages that are never used cost nothing. */
-struct jump_table *jump_table_create(void);
-void jump_table_destroy(struct jump_table *table);
+/** jump_tables_create - all empty: the kernel's, one for user code in each slot, and the miss table. Returns whether there was memory. */
+bool jump_tables_create(struct cpu *cpu);
+void jump_tables_destroy(struct cpu *cpu);
 /* All-zero entries match EIP 0 only, whose own entries must hold something else. */
 static inline void jump_clear_entry(struct jump_table *table, uint32_t index)
 {
@@ -47,9 +47,10 @@ static inline void jump_clear_entry(struct jump_table *table, uint32_t index)
 
 	table->entry[index] = (struct jump_entry){ .minus_eip = for_zero };
 }
-void jump_clear(struct jump_table *table);
-/** jump_forget_page - entries of code that begins in the page, or runs into it from the one before. */
-void jump_forget_page(struct jump_table *table, uint32_t page);
+/** jump_forget_kernel_page, jump_forget_kernel, jump_forget_user - see struct frame_owner. */
+void jump_forget_kernel_page(struct cpu *cpu, uint32_t page);
+void jump_forget_kernel(struct cpu *cpu);
+void jump_forget_user(struct cpu *cpu, unsigned slot);
 /** jump_forget - code at one address, in every table. */
 void jump_forget(struct cpu *cpu, uint32_t eip, unsigned depth);
 void jump_clear_all(struct cpu *cpu);

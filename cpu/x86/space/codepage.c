@@ -4,9 +4,7 @@
 
 #include "cpu/x86/space/codepage.h"
 
-#include "cpu/x86/cache/block.h"
-#include "cpu/x86/cache/copy.h"
-#include "cpu/x86/cache/jump.h"
+#include "cpu/x86/copy.h"
 #include "cpu/x86/space/compare.h"
 #include "cpu/x86/space/fill.h"
 #include "cpu/x86/space/half.h"
@@ -22,7 +20,7 @@ enum { KERNEL_EXEC_SIZE = 1024 * sizeof(uint32_t) };
 void codepage_note_writer(struct cpu *cpu, struct slot *slot, uint32_t page, uint32_t number)
 {
 	struct frame *frame = &cpu->frames[number];
-	int8_t index = (int8_t)(slot - cpu->slots);
+	int8_t index = (int8_t)slot->number;
 
 	if (page - number == kernel_page(cpu) || page == number)
 		return;		/* a linear map: codepage_protect() looks there anyway */
@@ -59,12 +57,6 @@ static void protect_everywhere(struct cpu *cpu, struct slot *slot, uint32_t fram
 		for (unsigned i = 0; slot->shadow.table[t] && i < 1024; i++)
 			if (shadow_frame(slot->shadow.table[t]->entry[i]) == frame)
 				protect_page(cpu, slot, t << 10 | i, frame);
-}
-
-void codepage_written(struct cpu *cpu, uint32_t number)
-{
-	if (cpu->frames[number].code && number != mmu_void_frame(cpu))
-		block_written(cpu, number);
 }
 
 void codepage_protect(struct cpu *cpu, uint32_t number)
@@ -131,8 +123,8 @@ static void compare_kernel_page(struct cpu *cpu, uint32_t page)
 	if (!((now ^ was) & KERNEL_EXEC_BITS))
 		return;
 	table[page & 1023] = 0;
-	block_drop_frame(cpu, was >> PAGE_SHIFT);
-	jump_forget_page(cpu->kernel_table, page);
+	cpu->frame_owner->drop_frame(cpu, was >> PAGE_SHIFT);
+	cpu->frame_owner->forget_kernel_page(cpu, page);
 }
 
 static void compare_kernel_range(struct cpu *cpu, uint32_t first, uint32_t count)

@@ -14,9 +14,7 @@
 /** codepage_note_writer - @page of @slot has come to show frame @number writable. */
 void codepage_note_writer(struct cpu *cpu, struct slot *slot, uint32_t page, uint32_t number);
 /** codepage_protect - a frame has become code: no view may have it writable. */
-void codepage_protect(struct cpu *cpu, uint32_t number);
-/** codepage_written - C is about to write to a frame: code made from it is dropped before the bytes change. */
-void codepage_written(struct cpu *cpu, uint32_t number);
+frame_protect codepage_protect;
 
 /** codepage_note - code at @linear, mapped by @pte, is about to be known to jump tables or chains. Returns whether it was noted before. */
 bool codepage_note(struct cpu *cpu, uint32_t linear, uint32_t pte);

@@ -7,7 +7,6 @@
  */
 #include "cpu/x86/space/compare.h"
 
-#include "cpu/x86/cache/jump.h"
 #include "cpu/x86/space/cost.h"
 #include "cpu/x86/space/half.h"
 
@@ -60,7 +59,7 @@ static void compare_one(struct cpu *cpu, struct slot *slot, uint32_t page, unsig
 	if (now & SHADOW_CODE && !may_run(entry, pte)) {
 		slot->jumps_stale = true;
 		if (cpu->kernel_table_low)
-			jump_forget_page(cpu->kernel_table, page);
+			cpu->frame_owner->forget_kernel_page(cpu, page);
 		now &= ~(uint32_t)SHADOW_CODE;
 	}
 	if (now != entry)

@@ -4,7 +4,6 @@
 
 #include "cpu/x86/space/fill.h"
 
-#include "cpu/x86/cache/block.h"
 #include "cpu/x86/space/codepage.h"
 #include "cpu/x86/space/compare.h"
 #include "cpu/x86/space/half.h"
@@ -55,7 +54,7 @@ void fill_drop_other_frame(struct cpu *cpu, uint32_t page, uint32_t pte)
 /* Put a run of frames into a view. */
 static bool map_frames(struct cpu *cpu, uint8_t *at, uint32_t first, uint32_t count, enum page_state state)
 {
-	bool nothing = first == mmu_void_frame(cpu);
+	bool nothing = first == frame_void(cpu);
 	int flags = MAP_SHARED | MAP_FIXED | (count <= (cpu->cost->pieces ? WARM_PIECE : RUN_USER * 2) ? MAP_POPULATE : 0);
 
 	return mmap(at, (size_t)count << PAGE_SHIFT, maps_prot(state), flags, nothing ? cpu->void_fd : cpu->ram.fd,

@@ -7,7 +7,7 @@
  */
 #include "cpu/x86/space/mmu.h"
 
-#include "cpu/x86/cache/copy.h"
+#include "cpu/x86/copy.h"
 #include "cpu/x86/space/codepage.h"
 #include "cpu/x86/space/mmu-pae.h"
 #include "cpu/x86/space/warm.h"
@@ -79,7 +79,7 @@ int mmu_fetch(struct cpu *cpu, uint32_t linear, uint32_t *physical, bool *known,
 
 	if (vector)
 		return vector;
-	if (pte >> PAGE_SHIFT == mmu_void_frame(cpu)) {	/* ones: no instruction begins with FF FF */
+	if (pte >> PAGE_SHIFT == frame_void(cpu)) {	/* ones: no instruction begins with FF FF */
 		*fault = (struct cpu_fault){ .vector = TRAP_UD };
 		return TRAP_UD;
 	}
@@ -169,12 +169,12 @@ static int write_two(struct cpu *cpu, uint32_t address, const uint8_t *from, uin
 
 	if (vector)
 		return vector;
-	codepage_written(cpu, frame[0]);
+	frame_written(cpu, frame[0]);
 	if (!user)
 		remember(cpu, address, frame[0], true);
 	copy_bytes(at[0], from, len < first ? len : first);
 	if (len > first) {
-		codepage_written(cpu, frame[1]);
+		frame_written(cpu, frame[1]);
 		copy_bytes(at[1], from + first, len - first);
 	}
 	return 0;
@@ -186,7 +186,7 @@ int cpu_write(struct cpu *cpu, uint32_t address, const void *buf, uint32_t len, 
 	const uint8_t *from = buf;
 
 	if (known) {
-		codepage_written(cpu, known->frame);
+		frame_written(cpu, known->frame);
 		copy_bytes(known->host + (address & PAGE_MASK), buf, len);
 		return 0;
 	}

@@ -8,7 +8,7 @@
 #ifndef KENNEL_CPU_X86_SPACE_MMU_H
 #define KENNEL_CPU_X86_SPACE_MMU_H
 
-#include "cpu/x86/state.h"
+#include "cpu/x86/frame.h"
 
 enum {
 	PTE_P = 1, PTE_RW = 2, PTE_US = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100,
@@ -93,15 +93,9 @@ static inline bool mmu_allowed(const struct cpu *cpu, uint32_t pte, unsigned acc
 	return !(needs & ~pte) && !(access & MMU_FETCH && pte & PTE_NX);
 }
 
-/* The number that stands for frames which are not memory. Not next to RAM's last, so that it joins no run. */
-static inline uint32_t mmu_void_frame(const struct cpu *cpu)
-{
-	return cpu->ram.pages + 1;
-}
-
 static inline uint32_t mmu_frame(const struct cpu *cpu, uint64_t frame)
 {
-	return (frame < cpu->ram.pages ? (uint32_t)frame : mmu_void_frame(cpu)) << PAGE_SHIFT;
+	return (frame < cpu->ram.pages ? (uint32_t)frame : frame_void(cpu)) << PAGE_SHIFT;
 }
 
 /* Where a table lies on the host; NULL: not in RAM. */

@@ -5,7 +5,6 @@
 
 #include "cpu/x86/space/slot.h"
 
-#include "cpu/x86/cache/jump.h"
 #include "cpu/x86/space/codepage.h"
 #include "cpu/x86/space/half.h"
 #include "cpu/x86/space/maps.h"
@@ -41,11 +40,11 @@ int slots_create(struct cpu *cpu, unsigned count, const char **error)
 	for (unsigned i = 0; i < count; i++) {
 		struct slot *s = &cpu->slots[i];
 
+		s->number = i;
 		s->pgd = SLOT_FREE;
 		s->view[VIEW_KERNEL] = slot_reserve_view();
 		s->view[VIEW_USER] = slot_reserve_view();
-		s->table = jump_table_create();
-		if (!s->view[VIEW_KERNEL] || !s->view[VIEW_USER] || !s->table) {
+		if (!s->view[VIEW_KERNEL] || !s->view[VIEW_USER]) {
 			*error = SLOT_NO_ROOM;
 			return -1;
 		}
@@ -63,7 +62,6 @@ void slots_destroy(struct cpu *cpu)
 		struct slot *s = &cpu->slots[i];
 
 		shadow_destroy(&s->shadow);
-		jump_table_destroy(s->table);
 		for (enum view v = VIEW_KERNEL; v < VIEWS; v++)
 			if (s->view[v])
 				slot_release_view(s->view[v]);
@@ -81,7 +79,7 @@ static void forget_maps(struct cpu *cpu, struct slot *slot)
 
 static void empty_common(struct cpu *cpu, struct slot *slot)
 {
-	jump_clear(slot->table);
+	cpu->frame_owner->forget_user(cpu, slot->number);
 	slot->jumps_stale = slot->user_stale = false;
 	forget_maps(cpu, slot);
 }

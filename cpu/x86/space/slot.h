@@ -12,10 +12,10 @@
 
 /* One address space, or room for one. */
 struct slot {
+	unsigned number;		/* its place among them */
 	uint32_t pgd;			/* MMU_LINEAR, or its physical address; SLOT_FREE */
 	uint8_t *view[VIEWS];		/* 4 GiB each, aligned to 4 GiB, guards on both sides */
 	struct shadow shadow;
-	struct jump_table *table;	/* user code */
 	uint64_t last_used;
 	struct local_pages local;	/* shown in the kernel half, but not global */
 	unsigned map_count;

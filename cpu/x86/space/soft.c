@@ -4,8 +4,6 @@
 
 #include "cpu/x86/space/soft.h"
 
-#include "cpu/x86/cache/block.h"
-#include "cpu/x86/space/codepage.h"
 #include "cpu/x86/space/cost.h"
 #include "cpu/x86/space/fill.h"
 #include "cpu/x86/space/mmu.h"
@@ -95,7 +93,7 @@ static struct soft_insn *make_room(struct cpu *cpu, uint32_t physical)
 	if (last->checked && --last->hold)
 		return NULL;
 	if (last->checked)
-		block_drop_at(cpu, last->physical);
+		cpu->frame_owner->drop_at(cpu, last->physical);
 	*last = (struct soft_insn){ .physical = physical };
 	return last;
 }
@@ -193,10 +191,10 @@ enum soft_result soft_miss(struct cpu *cpu, uint32_t linear, uint32_t kind, stru
 		return SOFT_FAULT;
 	if ((linear ^ last) & ~PAGE_MASK)
 		return SOFT_APART;
-	if (write && pte >> PAGE_SHIFT == mmu_void_frame(cpu))
+	if (write && pte >> PAGE_SHIFT == frame_void(cpu))
 		return SOFT_APART;
 	if (write)
-		codepage_written(cpu, pte >> PAGE_SHIFT);
+		frame_written(cpu, pte >> PAGE_SHIFT);
 	enter(cpu, linear, pte, write);
 	return meet(cpu, linear, pte, write) ? SOFT_NEW : SOFT_DONE;
 }
@@ -220,7 +218,7 @@ static int place(struct cpu *cpu, uint32_t linear, bool write, uint8_t **host, s
 		return vector;
 	}
 	if (write)
-		codepage_written(cpu, pte >> PAGE_SHIFT);
+		frame_written(cpu, pte >> PAGE_SHIFT);
 	run->faults += meet(cpu, linear, pte, write);
 	*host = mmu_host(cpu, pte, write) + (linear & PAGE_MASK);
 	return 0;
@@ -351,7 +349,7 @@ int soft_string(struct cpu *cpu, const struct insn *insn, struct cpu_fault *faul
 		uint32_t physical = (pte & PTE_FRAME) | (cpu->eip & PAGE_MASK);
 
 		if (!worth_it(cpu, physical, &run))
-			block_drop_at(cpu, physical);
+			cpu->frame_owner->drop_at(cpu, physical);
 	}
 	if (result > 0 && (!repeats || !cpu->gpr[R_ECX]))
 		cpu->eip += insn->len;

@@ -5,7 +5,6 @@
 
 #include "cpu/x86/space/void.h"
 
-#include "cpu/x86/cache/block.h"
 #include "cpu/x86/space/codepage.h"
 #include "cpu/x86/space/maps.h"
 
@@ -34,7 +33,7 @@ int void_create(struct cpu *cpu, const char **error)
 	}
 	cpu->void_ones = page;
 	fill_with_ones(cpu);
-	cpu->frames[mmu_void_frame(cpu)].code = 1;
+	cpu->frames[frame_void(cpu)].code = 1;
 	return 0;
 }
 
@@ -50,12 +49,12 @@ void void_destroy(struct cpu *cpu)
 
 void void_open(struct cpu *cpu)
 {
-	cpu->frames[mmu_void_frame(cpu)].code = 0;
+	cpu->frames[frame_void(cpu)].code = 0;
 }
 
 void void_close(struct cpu *cpu)
 {
-	cpu->frames[mmu_void_frame(cpu)].code = 1;
-	codepage_protect(cpu, mmu_void_frame(cpu));
+	cpu->frames[frame_void(cpu)].code = 1;
+	codepage_protect(cpu, frame_void(cpu));
 	fill_with_ones(cpu);
 }

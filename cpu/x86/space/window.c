@@ -12,8 +12,6 @@
  */
 #include "cpu/x86/space/window.h"
 
-#include "cpu/x86/cache/block.h"
-#include "cpu/x86/cache/jump.h"
 #include "cpu/x86/space/codepage.h"
 #include "cpu/x86/space/compare.h"
 #include "cpu/x86/space/fill.h"
@@ -44,6 +42,7 @@ enum window_result window_fault(struct cpu *cpu, uint32_t linear, bool write, ui
 {
 	unsigned access = (write ? MMU_WRITE : 0) | (cpu->user ? MMU_USER : 0);
 	uint32_t pte;
+	bool to_code;
 
 	if (mmu_walk(cpu, linear, access, &pte, fault)) {
 		cpu->fault_page = linear >> PAGE_SHIFT;
@@ -52,12 +51,15 @@ enum window_result window_fault(struct cpu *cpu, uint32_t linear, bool write, ui
 		return WINDOW_FAULT;
 	}
 	*frame = pte >> PAGE_SHIFT;
-	if (write && cpu->frames[*frame].code)
-		return *frame == mmu_void_frame(cpu) ? WINDOW_VOID : WINDOW_CODE;
+	to_code = write && cpu->frames[*frame].code;
+	if (to_code && *frame == frame_void(cpu))
+		return WINDOW_VOID;
+	if (to_code)
+		frame_written(cpu, *frame);
 	fill_page(cpu, present_view(cpu), linear >> PAGE_SHIFT, pte);
 	if (cpu->distrust)	/* and the access finds an empty view, and faults again */
 		slots_empty_distrusted(cpu);
-	return WINDOW_MAPPED;
+	return to_code ? WINDOW_CODE : WINDOW_MAPPED;
 }
 
 static void settle_pages(struct cpu *cpu, unsigned first, unsigned look)
@@ -105,7 +107,7 @@ void window_settle(struct cpu *cpu)
 	if (cpu->fault_page != ~0u)
 		settle_awaited(cpu);
 	if (cpu->user && cpu->slot->jumps_stale) {
-		jump_clear(cpu->slot->table);
+		cpu->frame_owner->forget_user(cpu, cpu->slot->number);
 		cpu->slot->jumps_stale = false;
 	}
 }
@@ -141,7 +143,7 @@ static void use(struct cpu *cpu)
 	cpu->stale.count = cpu->stale.kernel_done = 0;
 	cpu->fault_page = ~0u;
 	if (cpu->kernel_table_low) {
-		jump_clear(cpu->kernel_table);
+		cpu->frame_owner->forget_kernel(cpu);
 		cpu->kernel_table_low = false;
 	}
 }
@@ -149,7 +151,7 @@ static void use(struct cpu *cpu)
 void cpu_set_linear(struct cpu *cpu, uint32_t limit)
 {
 	slots_free_all(cpu);
-	block_flush(cpu);
+	cpu->frame_owner->drop_all(cpu);
 	cpu->kernel_base = ~PAGE_MASK;
 	mmu_set_linear(cpu, limit);
 	use(cpu);
@@ -170,7 +172,7 @@ bool cpu_set_paging(struct cpu *cpu, const struct cpu_paging *paging)
 		return false;
 	if (cpu->mmu.mode != mode) {	/* roots mean something else now */
 		slots_free_all(cpu);
-		block_flush(cpu);
+		cpu->frame_owner->drop_all(cpu);
 	}
 	if (cpu->mmu.root != cpu->slot->pgd || cpu->mmu.flags == flags)
 		use(cpu);
@@ -186,7 +188,7 @@ void cpu_set_kernel_base(struct cpu *cpu, uint32_t base)
 	if (base == cpu->kernel_base)
 		return;
 	slots_free_all(cpu);
-	block_flush(cpu);
+	cpu->frame_owner->drop_all(cpu);
 	cpu->kernel_base = base ? base : ~PAGE_MASK;
 	use(cpu);
 }

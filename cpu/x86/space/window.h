@@ -23,8 +23,8 @@ enum window_result { WINDOW_MAPPED, WINDOW_FAULT, WINDOW_CODE, WINDOW_VOID };
 
 /**
  * window_fault - translated code at the present CPL missed a page
- * Returns WINDOW_MAPPED: try again. WINDOW_FAULT: the guest's own fault, in *@fault. WINDOW_CODE: the guest may write there,
- * but frame *@frame has translated code: drop it, then call again. WINDOW_VOID: it may, but no memory is there (void.h).
+ * Returns WINDOW_MAPPED: try again. WINDOW_FAULT: the guest's own fault, in *@fault. WINDOW_CODE: try again; frame *@frame had translated
+ * code, which has been dropped. WINDOW_VOID: the guest may write there, but no memory is there (void.h).
  */
 enum window_result window_fault(struct cpu *cpu, uint32_t linear, bool write, uint32_t *frame, struct cpu_fault *fault);
 

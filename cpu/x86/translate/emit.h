@@ -24,16 +24,6 @@ struct emit {
 	bool exact;	/* by register: each address is cut to 32 bits before r13 is added */
 };
 
-/* One store, wherever it goes. */
-static inline void put_unaligned32(uint8_t *to, uint32_t v)
-{
-	struct unaligned {
-		uint32_t v;
-	} __attribute__((packed, may_alias));
-
-	((struct unaligned *)to)->v = v;
-}
-
 static inline void emit8(struct emit *e, uint8_t v)
 {
 	*e->p++ = v;

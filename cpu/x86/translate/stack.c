@@ -15,7 +15,7 @@
 
 /* --- the distance ----------------------------------------------------------------------------------------------------------- */
 
-enum { FARTHEST = 127 };	/* of what LEA may add up to, so that block_end_early() finds room */
+enum { FARTHEST = 127 };	/* of what LEA may add up to, so that translate_end_early() finds room */
 
 void translate_leave_esp(struct translation *t)
 {

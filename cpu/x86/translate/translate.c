@@ -17,6 +17,7 @@
  */
 #include "cpu/x86/translate/translate.h"
 
+#include "cpu/x86/copy.h"
 #include "cpu/x86/space/mmu.h"
 #include "cpu/x86/space/reach.h"
 #include "cpu/x86/space/soft.h"
@@ -446,4 +447,19 @@ struct block *translate(struct cpu *cpu, uint32_t physical, unsigned depth, unsi
 	}
 	block_insert(cpu, t.block);
 	return t.block;
+}
+
+/*
+ * What is overwritten, up to the block's exits, can only be reached through here. There is room: behind the instruction's own
+ * code stands at least one way out of the block, and the shortest, a jump and its exit, is longer than this. (Either both
+ * set ESP, or the instruction itself does.)
+ */
+void translate_end_early(struct cpu *cpu, const struct block *block, const struct point *point)
+{
+	struct emit e = { .p = cache_write_at(cpu->cache, block->host + point->host) };
+
+	if (point->esp)
+		emit_lea(&e, R_ESP, R_ESP, point->esp);
+	emit_mov_imm(&e, H_R8, block->eip + point->guest);
+	emit_jmp_field(&e, CPU_EXITS + 8 * REASON_NEXT);
 }

@@ -48,6 +48,9 @@ enum translate_flags {
  */
 struct block *translate(struct cpu *cpu, uint32_t physical, unsigned depth, unsigned flags, struct cpu_fault *fault);
 
+/** translate_end_early - make a dropped block that is running leave before the instruction at @point. */
+void translate_end_early(struct cpu *cpu, const struct block *block, const struct point *point);
+
 /* stack.c, flow.c: the emitters for one instruction each. */
 void translate_push_value(struct translation *t, unsigned size, unsigned reg);
 void translate_stack(struct translation *t);

@@ -14,13 +14,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "bed.h"
 #include "model.h"
+#include "touch.h"
 
 #include "cpu/x86/cache/jump.h"
 #include "cpu/x86/space/mmu.h"
@@ -205,20 +204,6 @@ static void flush_page(unsigned region, unsigned page)
 
 /* --- looking --------------------------------------------------------------------------------------------------------------- */
 
-static bool readable(const uint8_t *at, uint32_t *value)
-{
-	struct iovec to = { value, 4 }, from = { (void *)(uintptr_t)at, 4 };
-
-	return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == 4;
-}
-
-static bool writable(const uint8_t *at, uint32_t value)
-{
-	struct iovec from = { &value, 4 }, to = { (void *)(uintptr_t)at, 4 };
-
-	return process_vm_writev(getpid(), &from, 1, &to, 1, 0) == 4;
-}
-
 static uint32_t content_of(uint64_t frame)
 {
 	return frame < BED_FRAMES ? (uint32_t)frame : ~0u;
@@ -256,12 +241,17 @@ static void check_view(enum view view, unsigned region, unsigned page)
 	assert_true(t.writable || (view == VIEW_KERNEL && !model.paging.wp));
 }
 
+static struct jump_table *user_table(void)
+{
+	return bed->cpu->user_tables[bed->cpu->slot->number];
+}
+
 /* Code of a page of the kernel's or the process's own is known to the jump table of that CPL: is it still to be run? */
 static void check_code(unsigned region, unsigned page)
 {
 	bool kernel = region >= GLOBAL_REGION;
 	uint32_t linear = address_of(region, page);
-	uint32_t host = jump_lookup(kernel ? bed->cpu->kernel_table : bed->cpu->slot->table, linear, page % BLOCK_DEPTHS);
+	uint32_t host = jump_lookup(kernel ? bed->cpu->kernel_table : user_table(), linear, page % BLOCK_DEPTHS);
 	struct translation t;
 
 	if (!host)
@@ -336,7 +326,7 @@ static void fetch(unsigned region, unsigned page)
 
 	if (bed->cpu->user != (region < GLOBAL_REGION) || mmu_fetch(bed->cpu, linear, &physical, NULL, &fault))
 		return;
-	jump_enter(region < GLOBAL_REGION ? bed->cpu->slot->table : bed->cpu->kernel_table, linear, page % BLOCK_DEPTHS,
+	jump_enter(region < GLOBAL_REGION ? user_table() : bed->cpu->kernel_table, linear, page % BLOCK_DEPTHS,
 		   physical >> 12);
 }
 

@@ -71,7 +71,7 @@ static uint32_t some_address(void)
 
 static uint32_t frame_of(const struct translation *t)
 {
-	return t->frame < BED_FRAMES ? (uint32_t)t->frame : mmu_void_frame(bed->cpu);
+	return t->frame < BED_FRAMES ? (uint32_t)t->frame : frame_void(bed->cpu);
 }
 
 static void check_peek(uint32_t linear)

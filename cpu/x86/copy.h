@@ -2,8 +2,8 @@
 /*
  * copy.h - memory primitives for C code on the processor's thread. libc's use vector registers, and those are the guest's.
  */
-#ifndef KENNEL_CPU_X86_CACHE_COPY_H
-#define KENNEL_CPU_X86_CACHE_COPY_H
+#ifndef KENNEL_CPU_X86_COPY_H
+#define KENNEL_CPU_X86_COPY_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +29,16 @@ static inline void copy_bytes(void *to, const void *from, size_t len)
 static inline void clear_bytes(void *to, size_t len)
 {
 	__asm__ volatile("rep stosb" : "+D"(to), "+c"(len) : "a"(0) : "memory");
+}
+
+/* One store, wherever it goes. */
+static inline void put_unaligned32(uint8_t *to, uint32_t v)
+{
+	struct unaligned {
+		uint32_t v;
+	} __attribute__((packed, may_alias));
+
+	((struct unaligned *)to)->v = v;
 }
 
 #endif
