@@ -13,12 +13,12 @@ import errno
 import os
 import re
 import resource
-import select
 import shutil
 import subprocess
 import sys
 import time
 
+from console import Console
 from guest import MEMORY, parameters
 from tap import Report
 
@@ -98,55 +98,16 @@ def boot_pup(report, build):
 # --- Debian ---------------------------------------------------------------------------------------------------------------
 
 
-class Console:
-    """A virtual machine's first serial port, and somebody who types at it."""
-
-    def __init__(self, command):
-        self.start = time.monotonic()
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.seen = b''
-
-    def expect(self, text):
-        """Seconds since the start, when that text has appeared; it and what came before are forgotten. None if it does not come."""
-        while text not in self.seen:
-            left = self.start + LOGIN_SECONDS - time.monotonic()
-            if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
-                return None
-            data = os.read(self.process.stdout.fileno(), 4096)
-            if not data:
-                return None
-            self.seen += data
-        self.seen = self.seen.partition(text)[2]
-        return time.monotonic() - self.start
-
-    def type(self, line):
-        self.process.stdin.write(line.encode() + b'\n')
-        self.process.stdin.flush()
-
-    def end(self):
-        """How it ended, if it does so by itself."""
-        try:
-            self.process.communicate(timeout=60)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.communicate()
-        return self.process.returncode
-
-
 def log_in(report, name, command):
     """Boot, log in, switch off. The seconds to the login, or None."""
-    console = Console(command)
-    seconds = console.expect(b'login: ')
-    good = False
-    if seconds:
-        console.type('root')
-        if console.expect(b'# '):
-            console.type('uname -m; poweroff -f')
-            good = bool(console.expect(b'\ni686'))
-    if not good:
-        console.process.kill()
-    ended = console.end()
-    report(name, good and ended == 0, f'status {ended}\n{console.seen.decode(errors="replace")}')
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    console = Console(process, LOGIN_SECONDS)
+    seconds = console.log_in('root', b'# ', 'uname -m; poweroff -f')
+    if not seconds:
+        process.kill()
+    status = console.end()
+    good = bool(seconds) and status == 0 and '\ni686' in console.text()
+    report(name, good, f'status {status}\n{console.text()}')
     return seconds if good else None
 
 

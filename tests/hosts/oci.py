@@ -3,6 +3,7 @@
 
 Only what differs from one kind of host to the other is said by whoever uses this; the rest is what Docker does as well.
 """
+import contextlib
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ SYSTEM = [('/proc', 'proc', []), ('/sys', 'sysfs', ['ro', 'nosuid', 'noexec', 'n
 # What no container may touch, as Docker has it.
 MASKED = ['/proc/kcore', '/proc/keys', '/proc/latency_stats', '/proc/timer_list', '/proc/sched_debug', '/sys/firmware']
 READ_ONLY = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
+PATH = {'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'}
 # crun looks at what is mounted there, even when told to leave control groups alone, and refuses a mixture of their two versions.
 CRUN = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /sys/fs/cgroup && exec crun --cgroup-manager=disabled "$@"', 'crun']
 
@@ -48,21 +50,30 @@ class Container:
         if seccomp:
             self.config['linux']['seccomp'] = seccomp
 
-    def run(self, command, cwd='/', environment=None, timeout=None, **more):
-        """Like subprocess.run(); the timeout ends all that runs in there."""
-        process = {**self.process, 'args': list(command), 'cwd': cwd,
-                   'env': [f'{name}={value}' for name, value in {'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', **(environment or {})}.items()]}
+    @contextlib.contextmanager
+    def started(self, command, cwd='/', environment=None, **more):
+        """Like subprocess.Popen(); when this is left, all that runs in there ends."""
+        process = {**self.process, 'args': list(command), 'cwd': cwd, 'env': [f'{name}={value}' for name, value in {**PATH, **(environment or {})}.items()]}
         with tempfile.TemporaryDirectory(prefix='kennel-host-') as bundle:
             with open(os.path.join(bundle, 'config.json'), 'w', encoding='utf-8') as file:
                 json.dump({**self.config, 'process': process}, file)
             name = os.path.basename(bundle)
             try:
-                return subprocess.run([*CRUN, 'run', '--bundle', bundle, name], timeout=timeout, check=False, **more)
-            except subprocess.TimeoutExpired:
-                subprocess.run([*CRUN, 'kill', name, 'KILL'], check=False, capture_output=True)
-                raise
+                with subprocess.Popen([*CRUN, 'run', '--bundle', bundle, name], **more) as child:
+                    try:
+                        yield child
+                    finally:
+                        if child.poll() is None:
+                            subprocess.run([*CRUN, 'kill', name, 'KILL'], check=False, capture_output=True)
             finally:
                 subprocess.run([*CRUN, 'delete', '--force', name], check=False, capture_output=True)
+
+    def run(self, command, timeout=None, capture_output=False, **more):
+        """Like subprocess.run(); the timeout ends all that runs in there."""
+        pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE} if capture_output else {}
+        with self.started(command, **pipes, **more) as child:
+            output, errors = child.communicate(timeout=timeout)
+        return subprocess.CompletedProcess(command, child.returncode, output, errors)
 
     def trouble(self):
         """Why no such container can be made here, or None."""
