@@ -25,7 +25,7 @@ def copy_source(root):
     """As it is in a clone, without what has been built in this one."""
     home = os.path.join(root, 'root', 'kennel')
     os.mkdir(home)
-    pack = subprocess.Popen(['tar', '-C', SOURCE, '-c', '--exclude=./build*', '--exclude=./.git', '--exclude=__pycache__', '--exclude=*.log', '--exclude=./fuzz-*', '.'],
+    pack = subprocess.Popen(['tar', '-C', SOURCE, '-c', '--exclude=./build*', '--exclude=./.git', '--exclude=./.cache', '--exclude=__pycache__', '--exclude=*.log', '--exclude=./fuzz-*', '.'],
                             stdout=subprocess.PIPE)
     subprocess.run(['tar', '-C', home, '--no-same-owner', '-x'], stdin=pack.stdout, check=True)
     return '/root/kennel'
