@@ -52,7 +52,7 @@ def tarball(suite):
 
 
 @contextlib.contextmanager
-def fresh(suite):
+def fresh(suite, mounts=()):
     """A machine with that release, on the host's network. (container, its root's path)"""
     if os.geteuid():
         raise Unavailable('making a root takes root')
@@ -62,7 +62,7 @@ def fresh(suite):
         archives = cache(suite + '-archives', 'partial')
         os.makedirs(archives, exist_ok=True)
         container = Container(root, read_only=False, network=True, new_privileges=True, capabilities=ALL_CAPABILITIES,
-                              mounts=[bind('/var/cache/apt/archives', os.path.dirname(archives))])
+                              mounts=[bind('/var/cache/apt/archives', os.path.dirname(archives)), *mounts])
         if why := container.trouble():
             raise Unavailable(why)
         yield container, root
