@@ -50,5 +50,5 @@ class Console:
             self.seen += self.process.communicate(timeout=seconds)[0]
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.communicate()
+            self.process.wait()     # not for its pipes: others may hold these
         return self.process.returncode

@@ -26,6 +26,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PUP_BOOT = os.path.join(HERE, '..', 'boot', 'pup-boot.py')
 # Those of pup's tests that show what a host may lack: signals, mappings, files, threads, sockets, terminals, timers.
 PUP_CASES = ['banner', 'selftest', 'user', 'twice', 'disk', 'rng', 'ping', 'typing', 'terminal', 'restart', 'timeout', 'panic']
+PUP_TRIES = 3
 LOGIN_SECONDS = 240
 TMP = '/tmp'
 
@@ -87,11 +88,17 @@ def sign_few_processes():
 
 
 def boot_pup(report, build):
+    """Some of pup's checks give a timer a few milliseconds, and a sandbox on a busy machine is late by more: such a case gets other tries."""
     kennel, pup = os.path.join(build, 'kennel'), os.path.join(build, 'guest', 'pup', 'pup')
     for case in PUP_CASES:
-        start = time.monotonic()
-        outcome = subprocess.run([sys.executable, PUP_BOOT, kennel, pup, case], capture_output=True, text=True, check=False)
-        report(f'pup {case}', outcome.returncode == 0, outcome.stdout + outcome.stderr)
+        start, tries, good = time.monotonic(), 0, False
+        while not good and tries < PUP_TRIES:
+            outcome = subprocess.run([sys.executable, PUP_BOOT, kennel, pup, case], capture_output=True, text=True, check=False)
+            good = outcome.returncode == 0
+            tries += 1
+            if not good and tries < PUP_TRIES:
+                report.say(f'{case}, try {tries}: ' + ', '.join(re.findall(r'^FAIL (.*)', outcome.stdout, re.M)))
+        report(f'pup {case}', good, outcome.stdout + outcome.stderr)
         report.say(f'{time.monotonic() - start:.1f} s')
 
 

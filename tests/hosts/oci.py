@@ -63,8 +63,8 @@ class Container:
                     try:
                         yield child
                     finally:
-                        if child.poll() is None:
-                            subprocess.run([*CRUN, 'kill', name, 'KILL'], check=False, capture_output=True)
+                        # What it started may live on where crun itself was killed.
+                        subprocess.run([*CRUN, 'kill', name, 'KILL'], check=False, capture_output=True)
             finally:
                 subprocess.run([*CRUN, 'delete', '--force', name], check=False, capture_output=True)
 
