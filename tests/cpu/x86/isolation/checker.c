@@ -107,11 +107,17 @@ static bool among(const ZydisMnemonic *list, size_t count, ZydisMnemonic mnemoni
 	return false;
 }
 
+/* 0F 18 brings memory nearer or does nothing; what its forms are called, and to which sets they belong, depends on the version of Zydis. */
+static bool is_prefetch(const ZydisDecodedInstruction *in)
+{
+	return in->opcode_map == ZYDIS_OPCODE_MAP_0F && in->opcode == 0x18;
+}
+
 static bool is_listed(const ZydisDecodedInstruction *in)
 {
 	if (among(unlisted, COUNT(unlisted), in->mnemonic))
 		return false;
-	if (among(integer_list, COUNT(integer_list), in->mnemonic))
+	if (among(integer_list, COUNT(integer_list), in->mnemonic) || is_prefetch(in))
 		return true;
 	for (size_t i = 0; i < COUNT(set_list); i++)
 		if (set_list[i] == in->meta.isa_set)
