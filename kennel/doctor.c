@@ -266,7 +266,7 @@ static void look_tun(struct finding *f)
 
 static const struct check checks[] = {
 	{"guest_memory", "way to guest memory", look_window,
-	 "needs an Intel Ivy Bridge, AMD Zen or later, and Linux 5.9 or later booted without nofsgsbase"},
+	 "run it on the machine itself, or in a virtual machine with a kernel of its own"},
 	{"executable_memory", "executable memory", look_executable,
 	 "a security policy forbids it: allow memfd and execmem for kennel (SELinux), or leave the hardened profile"},
 	{"address_space", "address space", look_address_space, "raise the limits (ulimit -v unlimited, ulimit -d unlimited), or set vm.overcommit_memory to 0 or 1"},

@@ -5,6 +5,7 @@
 Each case is one function. What this host cannot be made to forbid is left out by name, with the reason; the summary counts such cases
 apart, and a run in which nothing but those was left is skipped (status 77).
 """
+import json
 import os
 import re
 import shutil
@@ -241,6 +242,17 @@ def case_few_threads(tmp):
             file.truncate(1 << 20)
     for number in 4, 3, 2, 1:
         run(number).refused('cannot start a thread: Resource temporarily unavailable.*ulimit -u')
+
+
+def case_emulated_processor(tmp):
+    """A user-mode emulator runs us, and would run guests wrongly."""
+    emulator = shutil.which('qemu-x86_64') or shutil.which('qemu-x86_64-static')
+    if not emulator:
+        raise LeftOut('qemu-x86_64 (qemu-user) is not installed')
+    Boot(command(emulator, *RUN, '--net', 'none', PUP)).refused("QEMU's user-mode emulation")
+    doctor = command(emulator, KENNEL, 'doctor', '--json')
+    if doctor.returncode != 1 or json.loads(doctor.stdout)['status'] != 'cannot':
+        raise Failure(doctor)
 
 
 def case_nothing_but_reading(tmp):
