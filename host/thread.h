@@ -11,7 +11,12 @@
 
 #include <pthread.h>
 
+#include "host/error.h"
+
 /* Start @run(@opaque) on a thread called @name (at most 15 characters). 0 or a negative errno. */
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *opaque), void *opaque);
+
+/* Say that a thread, without which nothing goes, could not be started: @number is what thread_start() returned. Returns that. */
+int thread_refused(struct error *err, int number);
 
 #endif

@@ -27,7 +27,7 @@ static void print_usage(FILE *to)
 	fprintf(to, "usage: kennel run [OPTION...] KERNEL|GUEST [-- KERNEL-PARAMETER...]\n"
 		    "       kennel fetch GUEST [OPTION...]\n"
 		    "       kennel vhost-user blk|net|rng --socket-path PATH [OPTION...]\n"
-		    "       kennel doctor\n"
+		    "       kennel doctor [--json]\n"
 		    "       kennel help | --help | --version\n");
 }
 
@@ -99,7 +99,7 @@ int main(int argc, char **argv)
 	if (!strcmp(command, "vhost-user"))
 		return vhost_user(argc - 1, argv + 1);
 	if (!strcmp(command, "doctor"))
-		return doctor();
+		return doctor(argc - 1, argv + 1);
 	if (!strcmp(command, "help") || !strcmp(command, "--help") || !strcmp(command, "-h"))
 		return print_help();
 	if (!strcmp(command, "version") || !strcmp(command, "--version"))

@@ -18,6 +18,7 @@
 #include "host/clock.h"
 #include "host/disk/disk.h"
 #include "host/loop/loop.h"
+#include "host/memory_limit.h"
 #include "host/message.h"
 #include "host/net/slirp.h"
 #include "host/net/tap.h"
@@ -245,6 +246,17 @@ static int check_kernel(struct session *s, struct error *error)
 	return machine_find(s->options->machine, &s->kernel, error) ? 0 : -ENOEXEC;
 }
 
+/* Guest memory is used as the guest touches it, so a large one may do for long, and then end without a word. */
+static int check_memory(struct session *s, struct error *error)
+{
+	struct memory_limit limit;
+
+	if (memory_limit_find("", &limit) && limit.bytes < s->options->memory)
+		message_warn("this process may use %lluM of memory (%s) and the guest has %lluM: it will be killed when it uses more; try --memory",
+			     (unsigned long long)limit.bytes >> 20, limit.file, (unsigned long long)s->options->memory >> 20);
+	return 0;
+}
+
 static int create_loop(struct session *s, struct error *error)
 {
 	s->loop = loop_create(error);
@@ -280,7 +292,7 @@ static int enter_sandbox(struct session *s, struct error *error)
 static int set_up(struct session *s, struct error *error)
 {
 	static int (*const steps[])(struct session *s, struct error *error) = {
-		open_files, check_kernel, create_loop, take_signals, open_disks, open_nets, open_shares, open_ports, open_entropy, open_console,
+		open_files, check_kernel, check_memory, create_loop, take_signals, open_disks, open_nets, open_shares, open_ports, open_entropy, open_console,
 		create_machine, start_timeout, start_loop, enter_sandbox,
 	};
 	int err = 0;

@@ -7,6 +7,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "host/memory_file.h"
+#include "host/message.h"
+
 enum { PAGE = 4096 };
 
 static size_t whole(const struct cpu_ram *ram)
@@ -33,17 +36,19 @@ static int map_ram(struct cpu_ram *ram, struct error *error)
 
 int ram_create(struct cpu_ram *ram, uint64_t bytes, uint32_t extra, struct error *error)
 {
+	const char *where;
 	int err;
 
 	*ram = (struct cpu_ram){.fd = -1};
 	if (bytes % PAGE || bytes < 1 << 20 || bytes > RAM_MAX)
 		return error_set(error, EINVAL, "guest memory must be from 1M to %lluM, in whole pages", RAM_MAX >> 20);
 	ram->pages = (uint32_t)((bytes + extra) / PAGE);
-	ram->fd = memfd_create("kennel-ram", MFD_CLOEXEC);
+	ram->fd = memory_file_create("kennel-ram", whole(ram), false, &where);
 	if (ram->fd < 0)
-		return error_errno(error, errno, "cannot create guest memory (memfd_create)");
-	err = ftruncate(ram->fd, (off_t)whole(ram)) ? error_errno(error, errno, "cannot size guest memory to %zuM", whole(ram) >> 20)
-						    : map_ram(ram, error);
+		return error_errno(error, -ram->fd, "no guest memory: " MEMORY_FILE_NONE);
+	if (where)
+		message_verbose("this host forbids memfd_create(): guest memory is in a file without a name in %s", where);
+	err = map_ram(ram, error);
 	if (err)
 		ram_destroy(ram);
 	return err;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ram.h - guest memory: one memfd, so that the processor can show any frame at any address, mapped once for ourselves between
+ * ram.h - guest memory: one file of memory, so that the processor can show any frame at any address, mapped once for ourselves between
  * two inaccessible pages. Pages that the guest never touches cost nothing.
  */
 #ifndef KENNEL_MACHINE_RAM_H

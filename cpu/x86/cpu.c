@@ -25,7 +25,25 @@
 #include "cpu/x86/system/segment.h"
 #include "cpu/x86/system/system.h"
 
-enum { DEFAULT_SLOTS = 8, DEFAULT_CODE_CACHE = 48 << 20 };
+enum { DEFAULT_SLOTS = 8, DEFAULT_CODE_CACHE = 48 << 20, LEAST_CODE_CACHE = 3 << 20 };
+
+/* What takes as much memory as it gets, here, leaves this much to the rest of the process: to its threads and devices. */
+enum { SPARE = 24 << 20 };
+
+/* Where memory or addresses are short, less of it: some guests then translate their code more than once. */
+static bool create_cache(struct cpu *cpu, size_t wanted, const char **error)
+{
+	size_t size = wanted ? wanted : DEFAULT_CODE_CACHE;
+
+	while (block_cache_create(cpu, size, error)) {
+		block_cache_destroy(cpu);
+		if (wanted || size / 2 < LEAST_CODE_CACHE)
+			return false;
+		size /= 2;
+		cpu->small_cache = true;
+	}
+	return true;
+}
 
 static bool create_parts(struct cpu *cpu, const struct cpu_config *config, const char **error)
 {
@@ -38,11 +56,10 @@ static bool create_parts(struct cpu *cpu, const struct cpu_config *config, const
 		*error = "no memory for a processor";
 		return false;
 	}
+	cpu->slots_wanted = config->slots ? config->slots : DEFAULT_SLOTS;
 	if (frames_create(cpu, &block_owner, codepage_protect, error))
 		return false;
-	if (window_create(cpu, config->slots ? config->slots : DEFAULT_SLOTS, error))
-		return false;
-	if (block_cache_create(cpu, config->code_cache ? config->code_cache : DEFAULT_CODE_CACHE, error))
+	if (!create_cache(cpu, config->code_cache, error))
 		return false;
 	if (warm_create(cpu)) {
 		*error = "no memory for a processor";
@@ -58,12 +75,15 @@ static bool create_parts(struct cpu *cpu, const struct cpu_config *config, const
 		*error = "cannot install signal handlers";
 		return false;
 	}
-	return true;
+	/* Last, since they take what they can get of the host's addresses. */
+	return !window_create(cpu, cpu->slots_wanted, error);
 }
 
 struct cpu *cpu_create(const struct cpu_config *config, const char **error)
 {
 	struct cpu *cpu = mmap(NULL, sizeof(*cpu), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *spare;
+	bool made;
 
 	if (cpu == MAP_FAILED) {
 		*error = "no memory for a processor";
@@ -88,7 +108,11 @@ struct cpu *cpu_create(const struct cpu_config *config, const char **error)
 	cpu->quick_loop = hostid_quick_loop();
 	cpu->flags = FLAG_IF | 2;
 	cpu->translation_age = 1;
-	if (!create_parts(cpu, config, error)) {
+	spare = mmap(NULL, SPARE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	made = create_parts(cpu, config, error);
+	if (spare != MAP_FAILED)
+		munmap(spare, SPARE);
+	if (!made) {
 		cpu_destroy(cpu);
 		return NULL;
 	}
@@ -115,6 +139,16 @@ void cpu_host_line(char *line, size_t size)
 		 "%u fault%s, pages go %s, memory is mapped in %s", way ? way : "nothing", probe_host()->blind_frames ? ", frames blind" : "",
 		 cost->signal, cost->map, cost->take, cost->check_after, cost->check_after == 1 ? "" : "s",
 		 cost->bridge ? "together" : "one by one", cost->pieces ? "pieces" : "pages");
+}
+
+const char *cpu_makes_do(const struct cpu *cpu)
+{
+	if (cpu->one_window)
+		return "addresses or memory are limited (ulimit -v, -d): the guest's kernel and its programs take turns in one window, which is slow";
+	if (cpu->slot_count < cpu->slots_wanted)
+		return "addresses or memory are limited (ulimit -v, -d): fewer of the guest's address spaces are kept at a time, "
+		       "and changing between them is slower";
+	return cpu->small_cache ? "memory is limited: there is less room than usual for translated code" : NULL;
 }
 
 void cpu_destroy(struct cpu *cpu)

@@ -70,7 +70,7 @@ struct cpu_exit {
 /* An exception: .address for #PF. */
 struct cpu_fault { uint32_t vector, error, address; };
 
-/* Guest-physical memory: one memfd, mapped once, linear. The caller owns it. */
+/* Guest-physical memory: one file of memory, mapped once, linear. The caller owns it. */
 struct cpu_ram {
 	int fd;
 	uint8_t *base;		/* host address of guest-physical 0 */
@@ -103,7 +103,7 @@ struct cpu_config {
 	struct cpu_ram ram;
 	const struct cpu_ops *ops;
 	void *opaque;
-	unsigned slots;		/* address spaces kept in windows; 0 = default */
+	unsigned slots;		/* address spaces kept in windows, if the host has room for so many; 0 = default */
 	size_t code_cache;	/* bytes of translated code; 0 = default */
 	/*
 	 * The guest runs in ring 0 with privileged state of its own (struct cpu_system). Exceptions and interrupts of all kinds go
@@ -132,6 +132,9 @@ const char *cpu_window_way(const char **sentence);
 
 /** cpu_host_line - what was learnt of this host and decided for it, in one line. May be called before there is a processor; uses libc. */
 void cpu_host_line(char *line, size_t size);
+
+/** cpu_makes_do - what this host has less of than a processor wants, in one sentence; NULL: nothing. */
+const char *cpu_makes_do(const struct cpu *cpu);
 
 /** cpu_run - run guest code until the machine is needed. The exit is owned by the cpu. */
 const struct cpu_exit *cpu_run(struct cpu *cpu);

@@ -179,7 +179,7 @@ static bool in_guard(const struct cpu *cpu, uint64_t host)
 {
 	uint64_t window = (uint64_t)(uintptr_t)cpu->window;
 
-	return host - (window - WINDOW_GUARD) < WINDOW_GUARD || host - (window + (1ull << 32)) < WINDOW_GUARD;
+	return host - (window - window_guard(cpu)) < window_guard(cpu) || host - (window + (1ull << 32)) < window_guard(cpu);
 }
 
 static const struct cpu_fault protection = { .vector = TRAP_GP };

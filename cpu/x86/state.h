@@ -189,7 +189,9 @@ struct cpu {
 	int void_fd;			/* the first */
 	_Atomic uint64_t *warm;		/* pieces of memory that the host has mapped as such, a bit each; NULL: page by page (warm.h) */
 	struct slot *slots, *slot;	/* all; the one in force */
-	unsigned slot_count;
+	unsigned slot_count, slots_wanted;
+	bool small_cache;		/* for want of memory: cpu.c */
+	bool one_window;		/* for both views of a slot: slot.h */
 	uint64_t slot_clock;
 	uint32_t kernel_base;
 	unsigned map_count, map_limit;

@@ -156,13 +156,27 @@ static void request_start_now(struct disk_request *request)
 	commit(request->disk);
 }
 
+/*
+ * io_uring has kernel threads of its own for what it cannot do at once, and they count as the user's: where there is a limit on these, it
+ * may never get round to a request. The last time is ours, here and now: slow, but right.
+ */
+static void retry(struct disk_request *request)
+{
+	if (request->retries++ < RETRIES) {
+		request_start_now(request);
+	} else if (request->retries == RETRIES + 1) {
+		message_verbose("%s: asynchronous I/O does not get round to a request (is there a limit on processes? ulimit -u)",
+				request->disk->path);
+		disk_finished(request, disk_perform(request));
+	} else {
+		request_fail(request, -EIO);
+	}
+}
+
 void disk_finished(struct disk_request *request, ssize_t result)
 {
 	if (result == -EINTR || result == -EAGAIN || result == -ECANCELED) {
-		if (request->retries++ < RETRIES)
-			request_start_now(request);
-		else
-			request_fail(request, -EIO);
+		retry(request);
 		return;
 	}
 	if (result < 0) {

@@ -48,6 +48,9 @@ void disk_range_probe(struct block_backend *be, int fd, bool device);
 /* Carry out a BLOCK_DISCARD or BLOCK_ZERO, which may take long. 0 or a negative errno. On any thread. */
 int disk_range_run(const struct disk_request *request);
 
+/* Carry out a request of any kind, here and now. Bytes moved or a negative errno, as for disk_finished(). On any thread. */
+ssize_t disk_perform(struct disk_request *request);
+
 /* The host's answer to @request: bytes moved (0 if it moves none) or a negative errno. With the I/O lock. May start it again. */
 void disk_finished(struct disk_request *request, ssize_t result);
 

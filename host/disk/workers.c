@@ -23,9 +23,8 @@ struct disk_workers {
 	struct workers *workers;
 };
 
-static void work(struct worker_job *job)
+ssize_t disk_perform(struct disk_request *request)
 {
-	struct disk_request *request = (struct disk_request *)((char *)job - offsetof(struct disk_request, job));
 	ssize_t result;
 
 	do {
@@ -40,11 +39,17 @@ static void work(struct worker_job *job)
 			result = fdatasync(request->fd);
 			break;
 		default:
-			request->result = disk_range_run(request);
-			return;
+			return disk_range_run(request);
 		}
 	} while (result < 0 && errno == EINTR);
-	request->result = result < 0 ? -errno : result;
+	return result < 0 ? -errno : result;
+}
+
+static void work(struct worker_job *job)
+{
+	struct disk_request *request = (struct disk_request *)((char *)job - offsetof(struct disk_request, job));
+
+	request->result = disk_perform(request);
 }
 
 static void done(struct worker_job *job)

@@ -108,11 +108,11 @@ int loop_start(struct loop *loop, struct error *err)
 	atomic_store(&loop->stopping, false);
 	error = thread_start(&loop->thread, "kennel-io", loop_thread, loop);
 	if (error)
-		return error_errno(err, -error, "event loop: thread");
+		return thread_refused(err, error);
 	error = signals_start(loop);
 	if (error) {
 		end_loop_thread(loop);
-		return error_errno(err, -error, "event loop: thread for signals");
+		return thread_refused(err, error);
 	}
 	loop->started = true;
 	return 0;

@@ -172,7 +172,7 @@ struct writer *writer_create(int fd, size_t bound, struct error *err)
 	pthread_condattr_destroy(&monotonic);
 	error = thread_start(&writer->thread, "kennel-writer", writer_thread, writer);
 	if (error) {
-		error_errno(err, -error, "output thread");
+		thread_refused(err, error);
 		writer_free(writer);
 		return NULL;
 	}

@@ -13,6 +13,7 @@
 #include "host/loop/loop.h"
 #include "machine/boot/params.h"
 #include "machine/dump.h"
+#include "machine/processor.h"
 
 static struct lguest *lguest_of(struct machine *machine)
 {
@@ -112,14 +113,9 @@ static int load(struct lguest *m, struct error *error)
 static int create_cpu(struct lguest *m, struct error *error)
 {
 	struct cpu_config config = {.ram = m->ram, .ops = &processor_ops, .opaque = m, .inspect = m->dump_fd >= 0 ? lguest_inspect : NULL};
-	const char *reason = "no reason given";
 
-	m->cpu = cpu_create(&config, &reason);
-	if (!m->cpu)
-		return error_set(error, ENODEV, "cannot make a processor: %s", reason);
-	/* Until the guest runs, these registers are ours. */
-	cpu_fpu_release(m->cpu);
-	return 0;
+	m->cpu = processor_create(&config, error);
+	return m->cpu ? 0 : -ENODEV;
 }
 
 static void destroy(struct machine *machine)

@@ -13,6 +13,7 @@
 #include "host/loop/loop.h"
 #include "machine/boot/params.h"
 #include "machine/dump.h"
+#include "machine/processor.h"
 
 static struct pc *pc_of(struct machine *machine)
 {
@@ -40,14 +41,9 @@ static int create_cpu(struct pc *m, struct error *error)
 	const struct cpu_config config = {
 		.ram = m->ram, .ops = &processor_ops, .opaque = m, .system = true, .inspect = m->dump_fd >= 0 ? pc_inspect : NULL,
 	};
-	const char *reason = "no reason given";
 
-	m->cpu = cpu_create(&config, &reason);
-	if (!m->cpu)
-		return error_set(error, ENODEV, "cannot make a processor: %s", reason);
-	/* Until the guest runs, these registers are ours. */
-	cpu_fpu_release(m->cpu);
-	return 0;
+	m->cpu = processor_create(&config, error);
+	return m->cpu ? 0 : -ENODEV;
 }
 
 static int complete_command_line(struct pc *m, const char *line, struct error *error)

@@ -5,6 +5,7 @@
 Every refusal is one sentence on stderr that names the thing and the reason, and status 1; nothing else is printed.
 """
 import gzip
+import json
 import os
 import pty
 import re
@@ -223,6 +224,27 @@ def commands():
     check('no command', r.returncode == 1 and r.stderr.startswith('usage:'), r)
     r = kennel('doctor')
     check('doctor', r.returncode == 0 and r.stdout.endswith('Guests can run here.\n') and 'way to guest memory: gs' in r.stdout, r)
+    doctor_for_programs()
+
+
+def doctor_for_programs():
+    """Names and verdicts are promised, and the manual page has them all."""
+    r = kennel('doctor', '--json')
+    try:
+        found = json.loads(r.stdout)
+    except ValueError:
+        check('doctor --json', False, r)
+        return
+    verdicts = {name: what['verdict'] for name, what in found['checks'].items()}
+    with open(os.path.join(os.path.dirname(__file__), '../../kennel/kennel.1'), encoding='ascii') as page:
+        documented = set(re.findall(r'^\.It Li "([a-z0-9_]+)"', page.read(), re.M))
+    check('doctor --json: names in the manual page', documented == set(verdicts), (documented, set(verdicts)))
+    worst = max(verdicts.values(), key=['ok', 'without', 'slower', 'cannot'].index)
+    check('doctor --json: status', found['status'] == {'without': 'ok'}.get(worst, worst), found)
+    check('doctor --json: exit status', r.returncode == {'ok': 0, 'slower': 3, 'cannot': 1}[found['status']], r)
+    check('doctor --json: advice', all(('advice' in what) == (what['verdict'] != 'ok') for what in found['checks'].values()), found)
+    r = kennel('doctor', '--frolic')
+    check('doctor --frolic', r.returncode == 1 and 'unknown argument --frolic' in r.stderr and not r.stdout, r)
 
 
 def closed_descriptors(tmp):

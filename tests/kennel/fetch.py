@@ -131,6 +131,34 @@ def rewritten_meanwhile(tmp):
     check('a script that is rewritten meanwhile', r.returncode == 0 and 'would download' in r.stdout, r)
 
 
+def reasons(tmp):
+    """Why packages are installed in a guest: the script's own function on hosts that are pretended here."""
+    with open(os.path.join(os.path.dirname(KENNEL), 'fetch', 'debian'), encoding='ascii') as script:
+        functions = script.read().rsplit('\nmain "$@"', 1)[0]
+    here = os.path.join(tmp, 'reasons')
+    os.makedirs(here + '/bin')
+    write(here + '/functions', functions)
+    write(here + '/log', 'unshare: write failed /proc/self/uid_map: Operation not permitted\n')
+
+    def reason(name, pattern, programs=True, user='1000', uidmap=True, **settings):
+        write(here + '/bin/busybox', '#!/bin/sh\nexit 0\n' if programs else '\x7fELF')
+        os.chmod(here + '/bin/busybox', 0o755)
+        lines = [f'. {here}/functions', f'try={here} log={here}/log', f'id() {{ echo {user}; }}', f'command() {{ {str(uidmap).lower()}; }}',
+                 'grep() { true; }', 'setting() { case $1 in ' + ' '.join(f'*.{k}) echo {v};;' for k, v in settings.items()) + ' esac; }',
+                 'explain_place']
+        r = subprocess.run(['sh', '-c', '\n'.join(lines)], capture_output=True, text=True, timeout=60)
+        check('reason: ' + name, re.search(pattern, r.stdout) and len(r.stdout.splitlines()) == 1 and not r.stderr, r)
+
+    reason('no 32-bit programs', 'runs no 32-bit programs$', programs=False, user='0')
+    reason('no 32-bit programs, and no rights either', 'runs no 32-bit programs$', programs=False, max_user_namespaces=0)
+    reason('no user namespaces', 'user.max_user_namespaces is 0', max_user_namespaces=0)
+    reason('no user namespaces, in Debian of old', 'kernel.unprivileged_userns_clone is 0', unprivileged_userns_clone=0)
+    reason('Ubuntu 24.04', 'AppArmor keeps rights from user namespaces', apparmor_restrict_unprivileged_userns=1)
+    reason('root on Ubuntu 24.04', 'rights are missing here .unshare: write failed', user='0', apparmor_restrict_unprivileged_userns=1)
+    reason('no uidmap', 'the package uidmap is missing', uidmap=False)
+    reason('something else', 'rights are missing here .unshare: write failed /proc/self/uid_map: Operation not permitted')
+
+
 def bundles(cache, tmp):
     """What the files of a bundle become shows in what is wrong with them."""
     run = ['run', '--timeout', '20', '--net', 'none']
@@ -171,6 +199,7 @@ def main():
         places(cache, tmp)
         full_disk(cache, tmp)
         rewritten_meanwhile(tmp)
+        reasons(tmp)
         bundles(cache, tmp)
     return bool(failures)
 

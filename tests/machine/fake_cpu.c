@@ -18,6 +18,11 @@ struct cpu *cpu_create(const struct cpu_config *config, const char **error)
 	return cpu;
 }
 
+const char *cpu_makes_do(const struct cpu *cpu)
+{
+	return NULL;
+}
+
 void cpu_destroy(struct cpu *cpu)
 {
 	free(cpu);

@@ -22,6 +22,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/memory_file.h"
+
 struct vhost_user_record {
 	uint16_t used_idx;
 	uint16_t reserved[3];
@@ -172,7 +174,7 @@ const char *vhost_user_get_inflight_fd(struct vhost_user_backend *be, struct vho
 		return wrong;
 	m->payload.inflight.size = stride(be) * be->inflight.queues;
 	m->payload.inflight.offset = 0;
-	fd = memfd_create("vhost-user-inflight", MFD_CLOEXEC);
+	fd = memory_file_memfd("vhost-user-inflight", MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, (off_t)m->payload.inflight.size)) {
 		if (fd >= 0)
 			close(fd);

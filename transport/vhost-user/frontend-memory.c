@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "host/memory_file.h"
+
 int vhost_user_memory_create(struct vhost_user_memory *memory, size_t size)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -22,9 +24,10 @@ int vhost_user_memory_create(struct vhost_user_memory *memory, size_t size)
 	if (!size || size > SIZE_MAX - page)
 		return -EINVAL;
 	size = (size + page - 1) & ~(page - 1);
-	memory->fd = memfd_create("vhost-user", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (memory->fd < 0)
-		return -errno;
+	error = memory_file_memfd("vhost-user", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (error < 0)
+		return error;
+	memory->fd = error;
 	if (ftruncate(memory->fd, (off_t)size) || fcntl(memory->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		goto failed;
 	memory->mem.base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory->fd, 0);

@@ -14,6 +14,7 @@
 #include "cpu/x86/cache/block.h"
 #include "cpu/x86/cache/jump.h"
 #include "cpu/x86/copy.h"
+#include "host/memory_file.h"
 
 enum { BLOCK_HOST_MAX = 16384, BLOCK_NOTES_MAX = 16384, BLOCK_LINKS_MAX = 8, TRIM_FROM = 12 << 20 };
 
@@ -42,27 +43,38 @@ static void *reserve(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* The executable mapping must lie below 4 GiB: jump tables hold 32-bit addresses. */
+/*
+ * The executable mapping must lie below 4 GiB: jump tables hold 32-bit addresses. Kernels before 4.17 take the address for a hint and go
+ * elsewhere when it is taken, as may whatever else answers like Linux; where none of the places is to be had, the host may choose.
+ */
 static uint32_t map_exec(int fd, size_t size)
 {
+	void *p;
+
 	for (uint64_t at = 0x20000000; at + size < 0x7f000000; at += 0x4000000) {
-		void *p = mmap((void *)at, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+		p = mmap((void *)at, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
 
 		if (p == (void *)at)
 			return (uint32_t)at;
 		if (p != MAP_FAILED)
 			munmap(p, size);
 	}
-	return 0;
+	p = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_32BIT, fd, 0);
+	return p == MAP_FAILED ? 0 : (uint32_t)(uintptr_t)p;
 }
 
 int block_cache_create(struct cpu *cpu, size_t size, const char **error)
 {
 	struct code_cache *cache = cpu->cache = reserve(sizeof(*cache));
-	int fd = memfd_create("kennel-code", MFD_CLOEXEC);
+	int fd;
 
-	if (!cache || fd < 0 || ftruncate(fd, (off_t)size)) {
+	if (!cache) {
 		*error = "no memory for translated code";
+		return -1;
+	}
+	fd = memory_file_create("kennel-code", size, true, NULL);
+	if (fd < 0) {
+		*error = "no memory for translated code, which is mapped executable: " MEMORY_FILE_NONE;
 		return -1;
 	}
 	cache->size = (uint32_t)size;
@@ -70,7 +82,7 @@ int block_cache_create(struct cpu *cpu, size_t size, const char **error)
 	cache->exec = map_exec(fd, size);
 	close(fd);
 	if (cache->write == MAP_FAILED || !cache->exec) {
-		*error = "cannot map executable memory below 4 GiB (does a security policy forbid it?)";
+		*error = "cannot map executable memory below 4 GiB";
 		return -1;
 	}
 	cache->block_max = (uint32_t)(size / 96);

@@ -35,10 +35,10 @@ bool jump_tables_create(struct cpu *cpu)
 {
 	cpu->kernel_table = create();
 	cpu->miss_table = create();
-	cpu->user_tables = calloc(cpu->slot_count, sizeof(struct jump_table *));
+	cpu->user_tables = calloc(cpu->slots_wanted, sizeof(struct jump_table *));
 	if (!cpu->kernel_table || !cpu->miss_table || !cpu->user_tables)
 		return false;
-	for (unsigned i = 0; i < cpu->slot_count; i++) {
+	for (unsigned i = 0; i < cpu->slots_wanted; i++) {
 		cpu->user_tables[i] = create();
 		if (!cpu->user_tables[i])
 			return false;
@@ -48,7 +48,7 @@ bool jump_tables_create(struct cpu *cpu)
 
 void jump_tables_destroy(struct cpu *cpu)
 {
-	for (unsigned i = 0; cpu->user_tables && i < cpu->slot_count; i++)
+	for (unsigned i = 0; cpu->user_tables && i < cpu->slots_wanted; i++)
 		destroy(cpu->user_tables[i]);
 	free(cpu->user_tables);
 	destroy(cpu->kernel_table);
@@ -103,13 +103,13 @@ void jump_forget_user(struct cpu *cpu, unsigned slot)
 void jump_forget(struct cpu *cpu, uint32_t eip, unsigned depth)
 {
 	forget(cpu->kernel_table, eip, depth);
-	for (unsigned i = 0; i < cpu->slot_count; i++)
+	for (unsigned i = 0; i < cpu->slots_wanted; i++)
 		forget(cpu->user_tables[i], eip, depth);
 }
 
 void jump_clear_all(struct cpu *cpu)
 {
 	clear(cpu->kernel_table);
-	for (unsigned i = 0; i < cpu->slot_count; i++)
+	for (unsigned i = 0; i < cpu->slots_wanted; i++)
 		clear(cpu->user_tables[i]);
 }

@@ -163,3 +163,47 @@ void compare_local(struct cpu *cpu, struct slot *slot)
 		compare_page(cpu, slot, slot->local.page[i], LOOK_BOTH, &batches);
 	batches_finish(cpu, &batches);
 }
+
+/* --- one window for both views (slot.h) ------------------------------------------------------------------------------------ */
+
+/*
+ * What the user's view shows, the kernel's may show too. Of what the kernel's shows, its half goes as a whole, and of the other half
+ * what only the kernel may touch.
+ */
+static void turn_page(struct cpu *cpu, struct slot *slot, uint32_t page, enum view to, struct batches *batches)
+{
+	uint32_t entry = shadow_get(&slot->shadow, page);
+	enum view from = to == VIEW_USER ? VIEW_KERNEL : VIEW_USER;
+	enum page_state state = shadow_state(entry, from), most;
+
+	if (state == PAGE_NONE)
+		return;
+	if (to == VIEW_USER && in_kernel_half(cpu, page))
+		most = PAGE_NONE;
+	else
+		most = may_keep(cpu, entry, mmu_peek(cpu, page << PAGE_SHIFT), to);
+	if (most >= state)
+		most = state;
+	else if (most != PAGE_NONE)
+		batches_add(cpu, batches, slot, to, page, most);
+	entry = shadow_with(shadow_with(entry, from, PAGE_NONE), to, most);
+	shadow_set(&slot->shadow, page, entry & ~PTE_FRAME ? entry : 0);
+}
+
+void compare_turn(struct cpu *cpu, enum view view)
+{
+	struct slot *slot = cpu->slot;
+	struct batches batches = { 0 };
+	uint8_t *half = slot->view[view] + ((size_t)kernel_page(cpu) << PAGE_SHIFT);
+
+	if (!cpu->one_window || slot->shown == view)
+		return;
+	for (uint32_t t = 0; t < 1024; t++)
+		for (unsigned group = 0; slot->shadow.table[t] && group < 16; group++)
+			for (uint64_t bits = slot->shadow.table[t]->used[group]; bits; bits &= bits - 1)
+				turn_page(cpu, slot, t << 10 | group << 6 | (uint32_t)__builtin_ctzll(bits), view, &batches);
+	batches_finish(cpu, &batches);
+	if (view == VIEW_USER)
+		maps_hide(half, slot->view[view] + (1ull << 32) - half);
+	slot->shown = view;
+}

@@ -25,6 +25,9 @@ void compare_kernel(struct cpu *cpu, struct slot *slot);
 /** compare_local - what the kernel half shows of pages that are not global. */
 void compare_local(struct cpu *cpu, struct slot *slot);
 
+/** compare_turn - @view of the slot in force is about to be changed, or run in: with one window for both (slot.h), make it show that one. */
+void compare_turn(struct cpu *cpu, enum view view);
+
 /** compare_large - something is about to be shown of @page in the slot in force: what its large page, if any, means for the shadow. */
 void compare_large(struct cpu *cpu, uint32_t page);
 

@@ -9,6 +9,7 @@
 #include "cpu/x86/space/maps.h"
 
 #include "cpu/x86/space/cost.h"
+#include "cpu/x86/space/probe.h"
 
 void *maps_zeroed(size_t size)
 {
@@ -21,13 +22,15 @@ unsigned maps_limit(void)
 {
 	FILE *f = fopen("/proc/sys/vm/max_map_count", "re");
 	unsigned limit = 65530;
+	char word[16];
 
-	if (f) {
-		if (fscanf(f, "%u", &limit) != 1)
-			limit = 65530;
+	if (probe_forced("maps", word, sizeof(word)))
+		limit = (unsigned)atoi(word);
+	else if (f && fscanf(f, "%u", &limit) != 1)
+		limit = 65530;
+	if (f)
 		fclose(f);
-	}
-	return limit > 4000 ? limit - 3000 : limit / 4;
+	return limit > 6000 ? limit - 3000 : limit / 2;
 }
 
 /* Not with stdio: see maps_zeroed(). */

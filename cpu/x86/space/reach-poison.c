@@ -29,7 +29,7 @@ static int create(struct cpu *cpu, const char **error)
 {
 	uint64_t base = 0;
 
-	cpu->poison = slot_reserve_view();
+	cpu->poison = slot_reserve_view(cpu);
 	if (!cpu->poison) {
 		*error = SLOT_NO_ROOM;
 		return -1;
@@ -48,7 +48,7 @@ static void destroy(struct cpu *cpu)
 	if (!cpu->poison)
 		return;
 	syscall(SYS_arch_prctl, ARCH_SET_GS, 0);
-	slot_release_view(cpu->poison);
+	slot_release_view(cpu, cpu->poison);
 }
 
 static void enter(struct cpu *cpu)
@@ -58,7 +58,7 @@ static void enter(struct cpu *cpu)
 
 static bool repair(struct cpu *cpu, uint64_t host)
 {
-	if (!slot_in_view(cpu->poison, host))
+	if (!slot_in_view(cpu, cpu->poison, host))
 		return false;
 	cpu->stats.repairs++;
 	enter(cpu);

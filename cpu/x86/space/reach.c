@@ -5,6 +5,7 @@
 #include "cpu/x86/space/reach.h"
 
 #include "cpu/x86/space/probe.h"
+#include "cpu/x86/space/stand-in.h"
 
 /* The best first. */
 static const struct reach *const ways[] = { &reach_gs, &reach_poison, &reach_register };
@@ -14,6 +15,12 @@ const struct reach *reach_choose(const char **error)
 	const struct probe *probe = probe_host();
 	char wanted[16];
 	bool forced = probe_forced("window", wanted, sizeof(wanted));
+	const char *stand_in = stand_in_here();
+
+	if (stand_in) {
+		*error = stand_in;
+		return NULL;
+	}
 
 	for (unsigned i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
 		if (!forced || !strcmp(ways[i]->name, wanted))

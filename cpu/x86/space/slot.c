@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* slot.c - rooms for address spaces. See slot.h. */
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "cpu/x86/space/slot.h"
@@ -8,48 +9,118 @@
 #include "cpu/x86/space/codepage.h"
 #include "cpu/x86/space/half.h"
 #include "cpu/x86/space/maps.h"
+#include "cpu/x86/space/probe.h"
 
 #define GIB4 (1ull << 32)
 
-uint8_t *slot_reserve_view(void)
+static size_t view_room(const struct cpu *cpu)
 {
-	uint8_t *p = mmap(NULL, 3 * GIB4, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	uint8_t *view;
+	return GIB4 + 2 * window_guard(cpu);
+}
 
-	if (p == MAP_FAILED)
+static uint8_t *reserve(void *hint, size_t size)
+{
+	uint8_t *p = mmap(hint, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static bool well_placed(const struct cpu *cpu, const uint8_t *p)
+{
+	return !(((uintptr_t)p + window_guard(cpu)) & (GIB4 - 1));
+}
+
+/*
+ * Never more than is needed, not even for a moment: there may be a limit on address space. The host is asked where it has room, and from
+ * there down for the next multiple. (Mappings grow down on Linux, so that the first is free.)
+ */
+uint8_t *slot_reserve_view(const struct cpu *cpu)
+{
+	enum { TRIES = 1024 };
+	size_t guard = window_guard(cpu), room = view_room(cpu);
+	uint8_t *p = reserve(NULL, room), *hint;
+
+	hint = (uint8_t *)((((uintptr_t)p + guard) & ~(GIB4 - 1)) - guard);
+	for (unsigned i = 0; p && !well_placed(cpu, p) && i < TRIES && (uintptr_t)hint > GIB4; i++, hint -= GIB4) {
+		munmap(p, room);
+		p = reserve(hint, room);
+	}
+	if (!p)
 		return NULL;
-	view = (uint8_t *)(((uintptr_t)p + WINDOW_GUARD + GIB4 - 1) & ~(GIB4 - 1));
-	munmap(p, (size_t)(view - WINDOW_GUARD - p));
-	munmap(view + GIB4 + WINDOW_GUARD, (size_t)(p + 3 * GIB4 - (view + GIB4 + WINDOW_GUARD)));
-	return view;
+	if (!well_placed(cpu, p)) {
+		munmap(p, room);
+		return NULL;
+	}
+	return p + guard;
 }
 
-void slot_release_view(uint8_t *view)
+void slot_release_view(const struct cpu *cpu, uint8_t *view)
 {
-	munmap(view - WINDOW_GUARD, GIB4 + 2 * WINDOW_GUARD);
+	munmap(view - window_guard(cpu), view_room(cpu));
 }
+
+static void release(const struct cpu *cpu, struct slot *s)
+{
+	if (s->view[VIEW_USER] && s->view[VIEW_USER] != s->view[VIEW_KERNEL])
+		slot_release_view(cpu, s->view[VIEW_USER]);
+	if (s->view[VIEW_KERNEL])
+		slot_release_view(cpu, s->view[VIEW_KERNEL]);
+}
+
+static bool make(const struct cpu *cpu, struct slot *s, bool shared)
+{
+	*s = (struct slot){ .pgd = SLOT_FREE, .number = (unsigned)(s - cpu->slots) };
+	s->view[VIEW_KERNEL] = slot_reserve_view(cpu);
+	s->view[VIEW_USER] = shared ? s->view[VIEW_KERNEL] : slot_reserve_view(cpu);
+	if (s->view[VIEW_KERNEL] && s->view[VIEW_USER])
+		return true;
+	release(cpu, s);
+	return false;
+}
+
+/*
+ * As many as are wanted, or as there is room for. Where addresses are limited, the rest of the process needs some too: stacks of
+ * threads, shadows, what libraries allocate. If not even one slot fits, it makes do with one window.
+ */
+static unsigned make_some(struct cpu *cpu, unsigned wanted)
+{
+	char word[8];
+	bool forced = probe_forced("windows", word, sizeof(word)) && !strcmp(word, "one");
+	static const struct { size_t rest; bool shared; } plans[] = { { 512 << 20, false }, { 128 << 20, false }, { 128 << 20, true } };
+	unsigned count = 0;
+
+	for (unsigned i = forced ? 2 : 0; i < sizeof(plans) / sizeof(plans[0]) && !count; i++) {
+		uint8_t *rest = reserve(NULL, plans[i].rest);
+
+		cpu->one_window = plans[i].shared;
+		while (rest && count < wanted && make(cpu, &cpu->slots[count], cpu->one_window))
+			count++;
+		if (rest)
+			munmap(rest, plans[i].rest);
+	}
+	return count;
+}
+
+/* Half of the limit is what is left after room has been made: besides what the process has by itself, a view needs some. */
+enum { MAPS_LEAST = 64 };
 
 int slots_create(struct cpu *cpu, unsigned count, const char **error)
 {
-	cpu->slot_count = count;
 	cpu->slots = calloc(count, sizeof(*cpu->slots));
 	if (!cpu->slots) {
 		*error = "no memory for address spaces";
 		return -1;
 	}
-	for (unsigned i = 0; i < count; i++) {
-		struct slot *s = &cpu->slots[i];
-
-		s->number = i;
-		s->pgd = SLOT_FREE;
-		s->view[VIEW_KERNEL] = slot_reserve_view();
-		s->view[VIEW_USER] = slot_reserve_view();
-		if (!s->view[VIEW_KERNEL] || !s->view[VIEW_USER]) {
-			*error = SLOT_NO_ROOM;
-			return -1;
-		}
+	cpu->slot_count = make_some(cpu, count);
+	if (!cpu->slot_count) {
+		*error = SLOT_NO_ROOM;
+		return -1;
 	}
 	cpu->map_limit = maps_limit();
+	if (cpu->map_limit < 2 * (maps_count() + MAPS_LEAST)) {
+		*error = "this host allows a process too few mappings (vm.max_map_count)";
+		return -1;
+	}
 	cpu->slot = &cpu->slots[0];
 	cpu->slot->pgd = MMU_LINEAR;
 	mmu_set_linear(cpu, 0);
@@ -62,9 +133,7 @@ void slots_destroy(struct cpu *cpu)
 		struct slot *s = &cpu->slots[i];
 
 		shadow_destroy(&s->shadow);
-		for (enum view v = VIEW_KERNEL; v < VIEWS; v++)
-			if (s->view[v])
-				slot_release_view(s->view[v]);
+		release(cpu, s);
 	}
 	free(cpu->slots);
 }
@@ -148,7 +217,7 @@ static struct slot *oldest(struct cpu *cpu, bool mapped)
 
 struct slot *slot_take(struct cpu *cpu, uint32_t pgd)
 {
-	struct slot *slot = oldest(cpu, false);
+	struct slot *slot = cpu->slot_count > 1 ? oldest(cpu, false) : cpu->slot;
 
 	empty_user(cpu, slot);
 	slot->pgd = pgd;

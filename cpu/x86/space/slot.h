@@ -4,17 +4,22 @@
  *
  * When a slot passes to another address space only its user half is emptied. The kernel half, the same everywhere, stays mapped
  * and warm. Slots are also what is given up when the host runs out of mappings.
+ *
+ * A host may limit address space (ulimit -v). Then there are fewer slots, in the end one; and if there is no room for its two windows, one
+ * window shows the kernel's view and the user's in turn (compare_turn()), which is slow.
  */
 #ifndef KENNEL_CPU_X86_SPACE_SLOT_H
 #define KENNEL_CPU_X86_SPACE_SLOT_H
 
+#include "cpu/x86/space/reach.h"
 #include "cpu/x86/space/shadow.h"
 
 /* One address space, or room for one. */
 struct slot {
 	unsigned number;		/* its place among them */
 	uint32_t pgd;			/* MMU_LINEAR, or its physical address; SLOT_FREE */
-	uint8_t *view[VIEWS];		/* 4 GiB each, aligned to 4 GiB, guards on both sides */
+	uint8_t *view[VIEWS];		/* 4 GiB each, aligned to 4 GiB, guards on both sides; the same one with cpu->one_window */
+	enum view shown;		/* with cpu->one_window: the one that it shows; the shadow says of the other that nothing is mapped */
 	struct shadow shadow;
 	uint64_t last_used;
 	struct local_pages local;	/* shown in the kernel half, but not global */
@@ -31,18 +36,25 @@ struct slot {
 
 /*
  * Nobody maps anything this near a window. A page would do for accesses that wrap at 4 GiB, but BT with a register reaches
- * 256 MiB beyond its operand, and whether that sum is cut to 32 bits is not written down anywhere.
+ * 256 MiB beyond its operand, and whether that sum is cut to 32 bits is not written down anywhere. Where the window is in a register,
+ * operands add their displacements to that (address.c). Where GS has it, what is more is for the operand itself: a host may limit addresses.
  */
 #define WINDOW_GUARD (1ull << 29)
+#define WINDOW_GUARD_GS ((256ull << 20) + (64 << 10))
+
+static inline uint64_t window_guard(const struct cpu *cpu)
+{
+	return cpu->reach->by_register ? WINDOW_GUARD : WINDOW_GUARD_GS;
+}
 
 /** slot_reserve_view - 4 GiB of addresses at a multiple of 4 GiB, with a guard on both sides, nothing accessible; or NULL. */
-uint8_t *slot_reserve_view(void);
-void slot_release_view(uint8_t *view);
+uint8_t *slot_reserve_view(const struct cpu *cpu);
+void slot_release_view(const struct cpu *cpu, uint8_t *view);
 
 /** slot_in_view - does a host address lie in a view or in its guards? */
-static inline bool slot_in_view(const uint8_t *view, uint64_t host)
+static inline bool slot_in_view(const struct cpu *cpu, const uint8_t *view, uint64_t host)
 {
-	return host - ((uintptr_t)view - WINDOW_GUARD) < (1ull << 32) + 2 * WINDOW_GUARD;
+	return host - ((uintptr_t)view - window_guard(cpu)) < (1ull << 32) + 2 * window_guard(cpu);
 }
 
 int slots_create(struct cpu *cpu, unsigned count, const char **error);
@@ -54,7 +66,7 @@ void slots_empty_distrusted(struct cpu *cpu);
 
 /** slot_find - the slot that holds the address space of @pgd, or NULL. */
 struct slot *slot_find(struct cpu *cpu, uint32_t pgd);
-/** slot_take - a slot other than the one in force, with nothing in its user half, for the address space of @pgd. */
+/** slot_take - a slot other than the one in force, if there are several, with nothing in its user half, for the address space of @pgd. */
 struct slot *slot_take(struct cpu *cpu, uint32_t pgd);
 
 /** slots_make_room - give up the windows that have been idle longest; if no others have any, our own. */

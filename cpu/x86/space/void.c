@@ -7,6 +7,7 @@
 
 #include "cpu/x86/space/codepage.h"
 #include "cpu/x86/space/maps.h"
+#include "host/memory_file.h"
 
 static void fill_with_ones(struct cpu *cpu)
 {
@@ -20,9 +21,9 @@ int void_create(struct cpu *cpu, const char **error)
 {
 	void *page;
 
-	cpu->void_fd = memfd_create("kennel-void", MFD_CLOEXEC);
+	cpu->void_fd = memory_file_create("kennel-void", PAGE_SIZE, false, NULL);
 	cpu->void_sink = maps_zeroed(PAGE_SIZE);
-	if (cpu->void_fd < 0 || !cpu->void_sink || ftruncate(cpu->void_fd, PAGE_SIZE)) {
+	if (cpu->void_fd < 0 || !cpu->void_sink) {
 		*error = "no memory for a processor";
 		return -1;
 	}

@@ -100,6 +100,7 @@ static void settle_awaited(struct cpu *cpu)
 
 void window_settle(struct cpu *cpu)
 {
+	compare_turn(cpu, present_view(cpu));
 	if (cpu->stale.count != cpu->stale.kernel_done || (cpu->user && cpu->stale.count))
 		settle_stale(cpu);
 	if (cpu->user && cpu->slot->user_stale)
@@ -116,6 +117,7 @@ void window_enter(struct cpu *cpu)
 {
 	if (cpu->distrust)
 		slots_empty_distrusted(cpu);
+	compare_turn(cpu, present_view(cpu));
 	cpu->window = cpu->slot->view[present_view(cpu)];
 	cpu->reach->enter(cpu);
 }

@@ -45,6 +45,7 @@ enum { LARGEST_ACCESS = 512, BIT_OFFSET = 1 << 28 /* how far BT reaches */, TAG_
 
 _Static_assert((int64_t)WINDOW_GUARD >= BIT_OFFSET - (int64_t)LOWEST_DISPLACEMENT &&
 	       (int64_t)WINDOW_GUARD >= BIT_OFFSET + (int64_t)HIGHEST_DISPLACEMENT + LARGEST_ACCESS, "an operand may pass a guard");
+_Static_assert((int64_t)WINDOW_GUARD_GS >= BIT_OFFSET + LARGEST_ACCESS, "an operand may pass a guard");
 _Static_assert((int)JUMP_FIRST == (int)TABLE_ENTRIES, "an index may lead behind the table");
 
 /* Memory operands of anything but LEA, string instructions and our own forms on r14 and r15. */

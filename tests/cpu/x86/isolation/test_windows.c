@@ -88,7 +88,7 @@ static void check_accessible(const struct mapping *m, const struct slot *slot, e
 
 static void check_view(const struct slot *slot, enum view view, bool settled)
 {
-	uint64_t at = (uint64_t)(uintptr_t)slot->view[view] - WINDOW_GUARD, end = at + (1ull << 32) + 2ull * WINDOW_GUARD;
+	uint64_t at = (uint64_t)(uintptr_t)slot->view[view] - window_guard(g->cpu), end = at + (1ull << 32) + 2 * window_guard(g->cpu);
 
 	for (unsigned i = 0; i < mapping_count; i++) {
 		const struct mapping *m = &mappings[i];
