@@ -33,8 +33,7 @@ run: program ## build, and start a Debian guest to log in to; Ctrl-A x ends it
 	$(BUILD)/kennel run $(ARGS) $(KERNEL) $(if $(PARAMETERS),-- $(PARAMETERS))
 
 check: all ## build, and run every test (TESTS="NAME ..." for some)
-	@meson test -C $(BUILD) --no-rebuild --print-errorlogs $(TESTS); status=$$?; \
-		sed -n 's/^1\.\.0 # SKIP /skipped: /p' $(BUILD)/meson-logs/testlog.txt | sort -u; exit $$status
+	@meson test -C $(BUILD) --no-rebuild --print-errorlogs $(TESTS); status=$$?; scripts/results $(BUILD); exit $$status
 
 bench: all ## measure: native, Kennel, QEMU TCG, user-mode Linux
 	@scripts/setup --all

@@ -132,13 +132,18 @@ def case_timeout(bench):
 
 
 def case_idle(bench):
-    """A sleeping guest uses no processor: under 1 % of a core, start and end not counted."""
-    base = bench.run(run='sleep+1,poweroff').ended(0)
-    outcome = bench.run(run='sleep+5,poweroff').ended(0)
-    if outcome.seconds < 4.9:
-        outcome.fail('five seconds passed too quickly')
-    if outcome.cpu - base.cpu > 0.04:
-        outcome.fail(f'four seconds of sleep cost {outcome.cpu - base.cpu:.3f} s of processor time')
+    """
+    A sleeping guest uses no processor: under 1 % of a core, start and end not counted. What these cost is not the same each time where
+    the host is busy, and more than that by itself: one pair of runs out of three must show it.
+    """
+    for _ in range(3):
+        base = bench.run(run='sleep+1,poweroff').ended(0)
+        outcome = bench.run(run='sleep+5,poweroff').ended(0)
+        if outcome.seconds < 4.9:
+            outcome.fail('five seconds passed too quickly')
+        if outcome.cpu - base.cpu <= 0.04:
+            return
+    outcome.fail(f'four seconds of sleep cost {outcome.cpu - base.cpu:.3f} s of processor time')
 
 
 # What ends the guest, and a word of the sentence that must say so.

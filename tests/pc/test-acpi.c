@@ -232,8 +232,10 @@ static void iasl_understands_them(void **state)
 	const uint8_t *fadt, *dsdt;
 	char *text;
 
-	if (system("command -v iasl >/dev/null"))	/* NOLINT(bugprone-command-processor) */
+	if (system("command -v iasl >/dev/null")) {	/* NOLINT(bugprone-command-processor) */
+		print_message("skipped: no iasl here (package acpica-tools)\n");
 		skip();
+	}
 	acpi_tables_write(tables, ACPI_TABLES_START, sizeof(tables), &example);
 	fadt = table_at(get32(table_at(get32(tables + 16), "RSDT") + 36), "FACP");
 	dsdt = table_at(get32(fadt + 40), "DSDT");

@@ -82,8 +82,10 @@ static int teardown(void **state)
 
 static void open_tap(void)
 {
-	if (!have_namespace)
+	if (!have_namespace) {
+		print_message("skipped: no network of our own to be had, or no /dev/net/tun\n");
 		skip();
+	}
 	listen_to(tap_open(loop, "kennel0", &err));
 	bring_up("kennel0");
 }

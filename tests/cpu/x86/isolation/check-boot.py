@@ -21,6 +21,7 @@ def way(kennel):
 def main(kennel, kernel, checker):
     usage = subprocess.run([kennel, 'run', '--help'], capture_output=True, text=True)
     if '--dump-code' not in usage.stdout + usage.stderr:
+        print('skipped: kennel has no --dump-code')
         sys.exit(77)
     with tempfile.TemporaryDirectory(prefix='kennel-isolation-') as directory:
         dump = os.path.join(directory, 'code')

@@ -55,7 +55,13 @@ enum {
 	SEL_LDT0 = 0x07,
 	TLS_SEGMENTS = 3,
 	LDT_SEGMENTS = 8,
+	/* Under QEMU: its GDT ends before those of a 64-bit kernel begin, so they stand in the LDT, behind what is there anyway. */
+	SEL_QEMU_TLS0 = 0x47,
+	QEMU_GDT_ENTRIES = 9,
 };
+
+/* Where things are in an FXSAVE image. */
+enum { FX_FCW = 0, FX_FSW = 2, FX_FTW = 4, FX_MXCSR = 24, FX_ST = 32, FX_XMM = 160 };
 
 /* A descriptor as modify_ldt(2) and set_thread_area(2) take it. */
 struct user_segment {
@@ -90,6 +96,9 @@ enum { /* user_segment.flags */
 		{ 7, DATA_BASE, 0x0ffff, SEG_32BIT | SEG_CONTENTS_DATA | SEG_USEABLE }, \
 	}
 
+/* The descriptor tables of QEMU's user mode lie in the memory of the program that it runs. */
+enum { QEMU_GDT, QEMU_IDT, QEMU_LDT, QEMU_TABLES };
+
 struct state {
 	uint8_t fx[512];	/* FXSAVE image */
 	uint32_t gpr[8];	/* encoding order */
@@ -114,6 +123,8 @@ struct test_case {
 
 /* result.trap: an exception vector, or one of these */
 enum { TRAP_TIMEOUT = 256, TRAP_UNKNOWN_SIGNAL = 512 /* + signal number */ };
+/* ... or, under QEMU, whose signals do not say which: #NP or #SS; #GP, or that of INTO or BOUND */
+enum { QEMU_TRAP_NP_OR_SS = 300, QEMU_TRAP_GP_OR_INT };
 
 struct diff {
 	uint32_t address, value; /* a word of memory and what it holds now */
@@ -133,12 +144,21 @@ struct control {
 	uint32_t current;    /* where the child is */
 	uint32_t low_absent; /* set by the child: mmap_min_addr kept it from mapping the low area */
 	uint32_t ldt_absent; /* set by the child: no modify_ldt(2) here */
-	uint32_t pad[3];
+	uint32_t qemu;       /* set before the child starts: QEMU runs it */
+	uint32_t pad[2];
+	struct area taken[QEMU_TABLES]; /* set by the child: what QEMU keeps in its address space */
+	uint32_t pad2[2];
 	struct test_case test[MAX_CASES];
 	struct result result[MAX_CASES];
 	struct diff diff[MAX_DIFFS];
 };
 
+/* The file of CONTROL_FD: struct control, then what the areas show. */
+enum { AREAS_AT = (sizeof(struct control) + 4095) / 4096 * 4096, CONTROL_FILE_BYTES = AREAS_AT + AREA_BYTES };
+
 enum { CONTROL_FD = 3, COMMAND_FD = 4, REPLY_FD = 5 };
+
+/* What the child exits with where it was started without CONTROL_FD: it runs, that is. */
+enum { NATIVE_LACKS_CONTROL = 2 };
 
 #endif

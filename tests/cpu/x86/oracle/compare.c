@@ -12,21 +12,31 @@
 #include <string.h>
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/decode/decode.h"
+#include "tests/cpu/x86/oracle/qemu.h"
 #include "tests/cpu/x86/oracle/undefined.h"
-
-enum { FX_FCW = 0, FX_FSW = 2, FX_FTW = 4, FX_MXCSR = 24, FX_ST = 32, FX_XMM = 160 };
 
 static const char *const gpr_names[8] = { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi" };
 static const char *const seg_names[6] = { "es", "cs", "ss", "ds", "fs", "gs" };
 
-static bool fpu_same(const uint8_t *a, const uint8_t *b)
+/* Returns a mask of DIFFERS_*. */
+static uint32_t fpu_differences(const uint8_t *a, const uint8_t *b)
 {
-	if (memcmp(a, b, 5) || memcmp(a + FX_MXCSR, b + FX_MXCSR, 4) || memcmp(a + FX_XMM, b + FX_XMM, 128))
-		return false;
+	static const struct {
+		int at, bytes;
+		uint32_t part;
+	} fields[] = {
+		{ FX_FCW, 2, DIFFERS_FCW },	{ FX_FSW, 2, DIFFERS_FSW },	{ FX_FTW, 1, DIFFERS_FTW },
+		{ FX_MXCSR, 4, DIFFERS_MXCSR }, { FX_XMM, 128, DIFFERS_XMM },
+	};
+	uint32_t parts = 0;
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (memcmp(a + fields[i].at, b + fields[i].at, (size_t)fields[i].bytes))
+			parts |= fields[i].part;
 	for (int i = 0; i < 8; i++)
 		if (memcmp(a + FX_ST + 16 * i, b + FX_ST + 16 * i, 10))
-			return false;
-	return true;
+			parts |= DIFFERS_ST;
+	return parts;
 }
 
 static uint32_t background_word(const struct control *control, uint32_t address)
@@ -67,14 +77,20 @@ static uint32_t error_of(const struct result *r)
 	return r->trap == TRAP_PF ? r->error & (PF_PRESENT | PF_WRITE | PF_USER) : r->error;
 }
 
-static bool trap_same(const struct result *a, const struct result *b)
+static uint32_t trap_differences(const struct result *a, const struct result *b)
 {
 	if (a->trap != b->trap || a->out.eip != b->out.eip)
-		return false;
+		return DIFFERS_TRAP;
 	/* INT3 and the exceptions without an error code: whatever the kernel put there */
 	if (a->trap < TRAP_DF || a->trap == TRAP_MF || a->trap == TRAP_XM)
-		return true;
-	return error_of(a) == error_of(b) && (a->trap != TRAP_PF || a->address == b->address);
+		return 0;
+	return (error_of(a) != error_of(b) ? DIFFERS_ERROR : 0) |
+	       (a->trap == TRAP_PF && a->address != b->address ? DIFFERS_ADDRESS : 0);
+}
+
+static bool trap_same(const struct result *a, const struct result *b)
+{
+	return !trap_differences(a, b);
 }
 
 /* Pointers into our own process are not where a guest can look. */
@@ -166,7 +182,7 @@ static bool is_fault(const struct result *r)
 }
 
 /* A branch went into random data: nothing can be said about what that did. */
-static bool went_astray(const struct test_case *test, const struct result *a)
+bool went_astray(const struct test_case *test, const struct result *a)
 {
 	uint32_t eip = a->out.eip;
 
@@ -198,8 +214,10 @@ static uint32_t names_the_cpu(const struct instance *instance, const struct resu
 	return reg < 8 && (a->out.gpr[reg] & 0xffff) < 0x1000 ? 1u << reg : 0;
 }
 
+/* With DIFFERENT, *@d says in what. */
 static enum verdict judge_instruction(const struct instance *instance, const struct test_case *test, const struct control *native,
-					const struct result *a, const struct control *ours, const struct result *b)
+				      const struct result *a, const struct control *ours, const struct result *b,
+				      struct differences *d)
 {
 	uint32_t flags = (a->out.eflags ^ b->out.eflags) & ~(uint32_t)FLAG_RF;
 	uint32_t registers = register_differences(a, b) & ~differs_by_nature(instance) & ~names_the_cpu(instance, a);
@@ -217,11 +235,14 @@ static enum verdict judge_instruction(const struct instance *instance, const str
 	}
 	if (same_but_for_order(instance, a, b) && !(flags & ~undefined))
 		return memory && !registers && trap_same(a, b) ? SAME : UNDEFINED_DIFFERS;
-	if (!segments_same(a, b) || !fpu_same(a->out.fx, b->out.fx) || !memory)
-		return DIFFERENT;
-	if (!trap_same(a, b) && !(a->trap == b->trap && address_by_nature(instance)))
-		return DIFFERENT;
-	if ((flags & ~undefined) || (registers & ~undefined_registers(instance, &test->in)))
+	d->flags = flags & ~undefined;
+	d->registers = registers & ~undefined_registers(instance, &test->in);
+	d->parts = fpu_differences(a->out.fx, b->out.fx);
+	if (!(a->trap == b->trap && address_by_nature(instance)))
+		d->parts |= trap_differences(a, b);
+	d->parts |= (segments_same(a, b) ? 0 : DIFFERS_SEGMENTS) | (memory ? 0 : DIFFERS_MEMORY) |
+		    (d->flags ? DIFFERS_FLAGS : 0) | (d->registers ? DIFFERS_REGISTERS : 0);
+	if (d->parts)
 		return DIFFERENT;
 	return flags || registers ? UNDEFINED_DIFFERS : SAME;
 }
@@ -249,17 +270,33 @@ static bool overwrote_itself(const struct instance *instance, const struct test_
 
 static enum verdict compare_instruction(const struct instance *instance, const struct test_case *test,
 					const struct control *native, const struct result *a, const struct control *ours,
-					const struct result *b)
+					const struct result *b, uint64_t *reasons)
 {
-	enum verdict verdict = judge_instruction(instance, test, native, a, ours, b);
+	struct differences d;
+	enum verdict verdict = judge_instruction(instance, test, native, a, ours, b, &d);
 
-	if (verdict == DIFFERENT && (runs_over_64k(instance, &test->in) || overwrote_itself(instance, test, native, a)))
+	if (verdict != DIFFERENT)
+		return verdict;
+	if (runs_over_64k(instance, &test->in) || overwrote_itself(instance, test, native, a))
 		return UNDEFINED_DIFFERS;
-	return verdict;
+	*reasons = native->qemu ? qemu_known(instance, test, a, b, &d) : 0;
+	return *reasons ? KNOWN_OF_QEMU : DIFFERENT;
 }
 
-/* The instruction of a sequence at which both sides stopped; its code is in the patches. */
-static bool last_instruction(const struct test_case *test, const struct result *a, struct instance *instance)
+/* What stands at @address in the end, if anything was written there. */
+static void written_byte(const struct control *control, const struct result *r, uint32_t address, uint8_t *byte)
+{
+	for (uint32_t i = 0; i < r->diffs; i++) {
+		const struct diff *diff = &control->diff[r->first_diff + i];
+
+		if (diff->address == (address & ~3u))
+			*byte = (uint8_t)(diff->value >> (8 * (address & 3)));
+	}
+}
+
+/* The instruction of a sequence at which @a stopped; its code is in the patches, or has been written over them. */
+static bool last_instruction(const struct test_case *test, const struct control *control, const struct result *a,
+			     struct instance *instance)
 {
 	uint8_t bytes[16] = { 0 };
 	uint32_t n = 0;
@@ -270,46 +307,79 @@ static bool last_instruction(const struct test_case *test, const struct result *
 		for (; at < test->patch[i].len && n < sizeof(bytes); at++)
 			bytes[n++] = test->patch[i].bytes[at];
 	}
+	for (uint32_t i = 0; i < n; i++)
+		written_byte(control, a, a->out.eip + i, &bytes[i]);
 	return n && instance_at(instance, bytes, n, a->out.eip);
 }
 
 static enum verdict compare_sequence(const struct test_case *test, const struct control *native, const struct result *a,
-				     const struct control *ours, const struct result *b)
+				     const struct control *ours, const struct result *b, uint64_t *reasons)
 {
+	struct differences d;
 	uint32_t flags = (a->out.eflags ^ b->out.eflags) & ~(uint32_t)FLAG_RF;
 	struct instance instance;
 
-	if (!segments_same(a, b) || !fpu_same(a->out.fx, b->out.fx))
+	if (native->qemu && a->out.eip != b->out.eip && last_instruction(test, ours, b, &instance)) {
+		/* it may be known to have gone on here, and then did whatever comes next */
+		d = (struct differences){ .parts = DIFFERS_TRAP };
+		*reasons = qemu_known(&instance, test, a, b, &d);
+		if (*reasons)
+			return KNOWN_OF_QEMU;
+	}
+	d.parts = fpu_differences(a->out.fx, b->out.fx);
+	if (!segments_same(a, b) || (d.parts && !native->qemu))
 		return DIFFERENT;
-	if (trap_same(a, b) && !register_differences(a, b) && !flags && memory_same(NULL, test, native, a, ours, b))
+	if (!d.parts && trap_same(a, b) && !register_differences(a, b) && !flags && memory_same(NULL, test, native, a, ours, b))
 		return SAME;
-	if (!last_instruction(test, a, &instance))
-		return DIFFERENT;
+	if (!last_instruction(test, native, a, &instance)) {
+		if (!native->qemu)
+			return DIFFERENT;
+		memset(&instance, 0, sizeof(instance)); /* it ended behind itself, at an INT3 */
+	}
 	if (is_limit_fault(a) != is_limit_fault(b) && fails_segment_check(&instance, &a->out))
 		return SEGMENT_CHECK;
 	if (is_fault(a))
 		flags &= ~flags_on_fault(&instance);
-	if (same_but_for_order(&instance, a, b) && !flags)
+	if (!d.parts && same_but_for_order(&instance, a, b) && !flags)
 		return UNDEFINED_DIFFERS;
-	return DIFFERENT;
+	if (!native->qemu || !memory_same(NULL, test, native, a, ours, b))
+		return DIFFERENT;
+	d.flags = flags;
+	d.registers = register_differences(a, b);
+	d.parts |= trap_differences(a, b) | (d.flags ? DIFFERS_FLAGS : 0) | (d.registers ? DIFFERS_REGISTERS : 0);
+	*reasons = qemu_known(&instance, test, a, b, &d);
+	return *reasons ? KNOWN_OF_QEMU : DIFFERENT;
+}
+
+/* What QEMU keeps in the child's memory. */
+static bool in_taken_range(const struct control *native, const struct result *r)
+{
+	for (int i = 0; i < QEMU_TABLES && r->trap == TRAP_PF; i++)
+		if (r->address - native->taken[i].base < native->taken[i].pages * 4096)
+			return true;
+	return false;
 }
 
 enum verdict compare_results(const struct instance *instance, const struct test_case *test, const struct control *native,
-			     const struct result *a, const struct control *ours, const struct result *b)
+			     const struct result *a, const struct control *ours, const struct result *b, uint64_t *reasons)
 {
+	struct result named = *a;
+
+	qemu_name_trap(&named, b);
+	a = &named;
 	if (a->trap == TRAP_TIMEOUT && b->trap == TRAP_TIMEOUT) /* a sequence may loop for ever */
 		return UNTESTABLE;
 	if (a->trap == TRAP_AC) /* POPF had set AC in a sequence: alignment checks are not made */
 		return UNTESTABLE;
-	if (in_private_range(a) || in_private_range(b) || went_astray(test, a))
+	if (in_private_range(a) || in_private_range(b) || in_taken_range(native, b) || went_astray(test, a))
 		return UNTESTABLE;
 	if ((a->out.seg[S_CS] & 0xfffc) == (SEL_CODE64 & 0xfffc)) /* became a 64-bit process */
 		return UNTESTABLE;
 	if (!instance)
-		return compare_sequence(test, native, a, ours, b);
+		return compare_sequence(test, native, a, ours, b, reasons);
 	if (not_offered(instance, test, a, b))
 		return NOT_OFFERED;
-	return compare_instruction(instance, test, native, a, ours, b);
+	return compare_instruction(instance, test, native, a, ours, b, reasons);
 }
 
 /*
@@ -421,6 +491,10 @@ static void print_memory_differences(FILE *out, const struct control *native, co
 void print_differences(FILE *out, const struct test_case *test, const struct control *native, const struct result *a,
 		       const struct control *ours, const struct result *b)
 {
+	struct result named = *a;
+
+	qemu_name_trap(&named, b);
+	a = &named;
 	if (!trap_same(a, b) || ((a->out.eflags ^ b->out.eflags) & ~(uint32_t)FLAG_RF)) {
 		print_trap(out, "native", a);
 		print_trap(out, "ours  ", b);

@@ -11,6 +11,9 @@
  * does to the registers matters to us. The handler never returns: it notes the result and starts the next case from where it
  * stands, on the alternate stack, which the next signal will reuse from its top.
  *
+ * QEMU's user mode can run this program where the processor may not. There, too, the signal frame has everything, but the
+ * descriptor tables lie in our own memory: they are spared, and noted as taken.
+ *
  * The one exception is single-stepping. POPF is the only way to load TF, and the trap comes one instruction after it, that is,
  * still in our loader. Those traps return.
  */
@@ -18,10 +21,10 @@
 
 enum {
 	SYS_exit = 1, SYS_read = 3, SYS_write = 4, SYS_munmap = 91, SYS_setitimer = 104, SYS_modify_ldt = 123, SYS_mprotect = 125,
-	SYS_mremap = 163, SYS_rt_sigaction = 174, SYS_sigaltstack = 186, SYS_mmap2 = 192, SYS_set_thread_area = 243,
+	SYS_rt_sigaction = 174, SYS_sigaltstack = 186, SYS_mmap2 = 192, SYS_set_thread_area = 243,
 };
-enum { PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, MAP_SHARED = 1, MAP_FIXED = 16, MAP_ANONYMOUS = 32,
-       MAP_POPULATE = 0x8000 };
+enum { PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 16, MAP_ANONYMOUS = 32,
+       MAP_NORESERVE = 0x4000, MAP_POPULATE = 0x8000 };
 enum { SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGFPE = 8, SIGSEGV = 11, SIGALRM = 14 };
 enum { SA_SIGINFO = 4, SA_RESTORER = 0x04000000, SA_ONSTACK = 0x08000000, SA_NODEFER = 0x40000000 };
 enum { EINTR = 4, BATCH_SECONDS = 2 };
@@ -39,6 +42,13 @@ struct signal_context {
 struct user_context {
 	uint32_t flags, link, stack[3];
 	struct signal_context mc;
+};
+
+/* What fpstate points at starts with an FNSAVE image, with the FXSAVE image behind it. */
+enum { FXSAVE_AT = 112 };
+
+struct siginfo {
+	int32_t signo, error, code;
 };
 
 struct sigaction {
@@ -220,18 +230,57 @@ static void note_state(struct state *out, const struct signal_context *mc)
 	memcpy(out->seg, seg, sizeof(seg));
 	out->eip = mc->eip;
 	out->eflags = mc->eflags;
-	/* The frame starts with a 112-byte FNSAVE image; the FXSAVE image follows. */
-	memcpy(out->fx, (const void *)(mc->fpstate + 112), sizeof(out->fx));
+	memcpy(out->fx, (const void *)(mc->fpstate + FXSAVE_AT), sizeof(out->fx));
 }
 
-void on_signal(int signo, void *info, struct user_context *uc);
-__attribute__((used)) void on_signal(int signo, void *info, struct user_context *uc)
+/* QEMU 7.2 resets the x87 before it makes the FXSAVE image; the FNSAVE image, which it makes first, has what was in it. */
+static void repair_qemu_x87(const struct signal_context *mc)
 {
-	const struct signal_context *mc = &uc->mc;
+	const uint8_t *image = (const uint8_t *)mc->fpstate;
+	uint8_t *fx = (uint8_t *)(mc->fpstate + FXSAVE_AT);
+	uint32_t tags = image[8] | image[9] << 8;
+
+	memcpy(fx + FX_FCW, image, 2);
+	memcpy(fx + FX_FSW, image + 4, 2);
+	fx[FX_FTW] = 0;
+	for (int i = 0; i < 8; i++) {
+		fx[FX_FTW] |= (uint8_t)(((tags >> (2 * i) & 3) != 3) << i);
+		memcpy(fx + FX_ST + 16 * i, image + 28 + 10 * i, 10);
+	}
+}
+
+/* It has no trap number in the frame either: tell by the signal and its code. */
+static uint32_t qemu_trap(int signo, const struct siginfo *info)
+{
+	enum { SI_KERNEL = 0x80, TRAP_BRKPT = 1 };
+
+	switch (signo) {
+	case SIGFPE:
+		return 0;
+	case SIGTRAP:
+		return info->code == TRAP_BRKPT ? 1 : 3;
+	case SIGILL:
+		return 6;
+	case SIGBUS:
+		return QEMU_TRAP_NP_OR_SS;
+	case SIGSEGV:
+		return info->code == SI_KERNEL ? QEMU_TRAP_GP_OR_INT : 14;
+	default:
+		return TRAP_UNKNOWN_SIGNAL + (uint32_t)signo;
+	}
+}
+
+void on_signal(int signo, const struct siginfo *info, struct user_context *uc);
+__attribute__((used)) void on_signal(int signo, const struct siginfo *info, struct user_context *uc)
+{
+	struct signal_context *mc = &uc->mc;
 	struct result *result = &control->result[current_case];
 	int ours = mc->eip >= PRIVATE_BASE && mc->eip < (uint32_t)image_end;
 
-	(void)info;
+	if (control->qemu) {
+		mc->trapno = qemu_trap(signo, info);
+		repair_qemu_x87(mc);
+	}
 	/* TF shows while our loader finishes, and once more at the first instruction of the case. */
 	if (signo == SIGTRAP && mc->trapno == 1 && (ours || (live.target[1] && mc->eip == live.target[0]))) {
 		if (!ours)
@@ -269,40 +318,141 @@ static void catch_signals(void)
 			die(4);
 }
 
-static int map(uint32_t address, uint32_t bytes, uint32_t prot, uint32_t flags, int fd)
+/* @at: in the file, of whole pages. */
+static int map(uint32_t address, uint32_t bytes, uint32_t prot, uint32_t at)
 {
-	return syscall6(SYS_mmap2, address, bytes, prot, flags | MAP_FIXED | MAP_POPULATE, (uint32_t)fd, 0) == (int32_t)address;
-}
-
-/* An mremap() that moves nothing (old size 0) shows a shared page at a second address. */
-static void map_alias(uint32_t alias, uint32_t base, uint32_t bytes)
-{
-	const uint32_t maymove_fixed = 3;
-
-	if (syscall6(SYS_mremap, base, 0, bytes, maymove_fixed, alias, 0) != (int32_t)alias)
-		die(5);
+	return syscall6(SYS_mmap2, address, bytes, prot, MAP_SHARED | MAP_FIXED | MAP_POPULATE, CONTROL_FD, at / 4096) ==
+	       (int32_t)address;
 }
 
 static void map_areas(void)
 {
-	const uint32_t flags = MAP_SHARED | MAP_ANONYMOUS;
+	const uint32_t prot = PROT_READ | PROT_WRITE | PROT_EXEC;
 	const uint8_t *background = control->background;
+	uint32_t at = AREAS_AT;
 
 	for (int i = 0; i < AREAS; i++) {
 		uint32_t bytes = areas[i].pages * 4096;
 
-		if (map(areas[i].base, bytes, PROT_READ | PROT_WRITE | PROT_EXEC, flags, -1))
+		if (map(areas[i].base, bytes, prot, at))
 			memcpy((void *)areas[i].base, background, bytes);
 		else if (areas[i].base == LOW_BASE)
 			control->low_absent = 1;
 		else
 			die(5);
+		if ((areas[i].base == CODE_BASE && !map(ALIAS_BASE, bytes, prot, at)) ||
+		    (areas[i].base == DATA_BASE && !map(ALIAS_DATA, 4096, prot, at)))
+			die(5);
 		background += bytes;
+		at += bytes;
 	}
-	map_alias(ALIAS_BASE, CODE_BASE, CODE_PAGES * 4096);
-	map_alias(ALIAS_DATA, DATA_BASE, 4096);
 	if (SYSCALL3(SYS_mprotect, RO_PAGE, 4096, PROT_READ | PROT_EXEC))
 		die(5);
+}
+
+/* @which is one of QEMU's tables, of @bytes. */
+static void take(int which, uint32_t base, uint32_t bytes)
+{
+	uint32_t first = base / 4096;
+
+	control->taken[which] = (struct area){ first * 4096, (base + bytes + 4095) / 4096 - first };
+}
+
+static void take_tables(void)
+{
+	struct {
+		uint16_t limit;
+		uint32_t base;
+	} __attribute__((packed)) table;
+
+	__asm__ volatile("sgdt %0" : "=m"(table));
+	take(QEMU_GDT, table.base, table.limit + 1u);
+	__asm__ volatile("sidt %0" : "=m"(table));
+	take(QEMU_IDT, table.base, table.limit + 1u);
+}
+
+static void unmap(uint32_t from, uint32_t bytes)
+{
+	SYSCALL3(SYS_munmap, from, bytes, 0);
+}
+
+/* Nothing else will be put there. */
+static void block(uint32_t from, uint32_t bytes)
+{
+	const uint32_t flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+
+	if (syscall6(SYS_mmap2, from, bytes, 0, flags, (uint32_t)-1, 0) != (int32_t)from)
+		die(7);
+}
+
+/* Do @what with [from, end) but for what is taken. */
+static void around_taken(uint32_t from, uint32_t end, void (*what)(uint32_t from, uint32_t bytes))
+{
+	while (from < end) {
+		uint32_t stop = end, next = end;
+
+		for (int i = 0; i < QEMU_TABLES; i++) {
+			const struct area *a = &control->taken[i];
+
+			if (a->pages && a->base >= from && a->base < stop) {
+				stop = a->base;
+				next = a->base + a->pages * 4096;
+			}
+		}
+		if (stop > from)
+			what(from, stop - from);
+		from = next;
+	}
+}
+
+/*
+ * The LDT comes with its first entry, somewhere in our memory. It must be known where, and no area may lie next to it: for the
+ * time being nothing else is to be had around them, and where one mapping of its size came to lie, it will.
+ */
+static void make_qemu_ldt(const struct user_segment *first)
+{
+	const uint32_t from = DATA_BASE - 0x1000000, end = ALIAS_BASE + 0x1000000, size = 65536;
+	uint32_t base;
+
+	around_taken(from, end, block);
+	base = (uint32_t)syscall6(SYS_mmap2, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint32_t)-1, 0);
+	unmap(base, size);
+	if (SYSCALL3(SYS_modify_ldt, 0x11, first, sizeof(*first)))
+		die(7);
+	around_taken(from, end, unmap);
+	/* of a descriptor's first word: the low halves of base and limit */
+	if (*(const uint32_t *)base != (first->base << 16 | (first->limit & 0xffff)))
+		die(8);
+	take(QEMU_LDT, base, size);
+}
+
+/* Linux gives descriptors the accessed bit to begin with. */
+static void mark_accessed(uint32_t table, uint32_t entries)
+{
+	for (uint32_t i = 0; i < entries; i++)
+		if (((uint32_t *)table)[2 * i + 1])
+			((uint32_t *)table)[2 * i + 1] |= 1 << 8;
+}
+
+static void make_qemu_segments(void)
+{
+	static const struct user_segment tls[TLS_SEGMENTS] = TLS_TABLE, ldt[LDT_SEGMENTS] = LDT_TABLE;
+	uint32_t *code64 = (uint32_t *)(control->taken[QEMU_GDT].base) + 2 * (SEL_CODE64 >> 3);
+
+	make_qemu_ldt(&ldt[0]);
+	for (int i = 1; i < LDT_SEGMENTS; i++)
+		if (SYSCALL3(SYS_modify_ldt, 0x11, &ldt[i], sizeof(ldt[i])))
+			die(7);
+	for (uint32_t i = 0; i < TLS_SEGMENTS; i++) {
+		struct user_segment segment = tls[i];
+
+		segment.entry = (SEL_QEMU_TLS0 >> 3) + i;
+		if (SYSCALL3(SYS_modify_ldt, 0x11, &segment, sizeof(segment)))
+			die(7);
+	}
+	mark_accessed(control->taken[QEMU_LDT].base, LDT_SEGMENTS + TLS_SEGMENTS);
+	code64[0] = 0xffff;
+	code64[1] = 0x00affb00;
 }
 
 static void make_segments(void)
@@ -320,12 +470,17 @@ static void make_segments(void)
 void native_main(void) __attribute__((used, noreturn));
 void native_main(void)
 {
-	SYSCALL3(SYS_munmap, 0x1000, PRIVATE_BASE - 0x1000, 0);
-	SYSCALL3(SYS_munmap, PRIVATE_END, 0xffffe000u - PRIVATE_END, 0);
-	if (!map(CONTROL_BASE, sizeof(struct control), PROT_READ | PROT_WRITE, MAP_SHARED, CONTROL_FD))
-		die(2);
+	if (!map(CONTROL_BASE, sizeof(struct control), PROT_READ | PROT_WRITE, 0))
+		die(NATIVE_LACKS_CONTROL);
+	if (control->qemu)
+		take_tables();
+	around_taken(0x1000, PRIVATE_BASE, unmap);
+	around_taken(PRIVATE_END, 0xffffe000u, unmap);
+	if (control->qemu)
+		make_qemu_segments();
 	map_areas();
-	make_segments();
+	if (!control->qemu)
+		make_segments();
 	catch_signals();
 	current_case = control->cases = 0;
 	next_case();

@@ -11,6 +11,7 @@
 #include <string.h>
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/decode/decode.h"
+#include "tests/cpu/x86/oracle/qemu.h"
 #include "tests/cpu/x86/oracle/undefined.h"
 
 enum { KEEP = 1 << R_EBX | 1 << R_EBP | 1 << R_EDI | 1 << R_ESP, POINTER_SLACK = 0x180 };
@@ -104,7 +105,8 @@ static bool instruction_wanted(const struct writer *w, const struct instance *i)
 			  i->op[1].type == ZYDIS_OPERAND_TYPE_REGISTER;
 
 	if (!isa_wanted(i->insn.meta.isa_set) || !category_wanted(i->insn.meta.category) || !mnemonic_wanted(i->insn.mnemonic) ||
-	    differs_by_nature(i) || stores_host_state(i) || bit_string)
+	    differs_by_nature(i) || stores_host_state(i) || bit_string ||
+	    ((w->without & SEQUENCE_FOR_QEMU) && !qemu_steady(i)))
 		return false;
 	for (int k = 0; k < i->insn.operand_count; k++) {
 		int reg = i->op[k].type == ZYDIS_OPERAND_TYPE_REGISTER ? gpr_of(i->op[k].reg.value) : -1;
@@ -437,7 +439,7 @@ static void put_item(struct writer *w, int depth)
 		put_stack(w, depth);
 	else if (dice < 98)
 		put_string(w);
-	else
+	else if (!(w->without & SEQUENCE_FOR_QEMU))
 		put_environment(w);
 }
 
@@ -477,6 +479,6 @@ void sequence_state(struct test_case *test, const struct program *program, const
 	in->eflags = (rng32(rng) & arithmetic) | FLAG_IF | 2;
 	in->seg[S_CS] = SEL_CODE;
 	in->seg[S_ES] = in->seg[S_SS] = in->seg[S_DS] = SEL_DATA;
-	in->seg[S_FS] = SEL_TLS0;
-	in->seg[S_GS] = options->segments ? SEL_TLS1 : SEL_TLS0;
+	in->seg[S_FS] = tls_selector(options, 0);
+	in->seg[S_GS] = tls_selector(options, options->segments);
 }

@@ -13,8 +13,8 @@ struct program {
 	uint8_t bytes[PROGRAM_BYTES];
 };
 
-/* Leave out what can see TF; what can see in which ring it runs. */
-enum { SEQUENCE_NO_FLAGS = 1, SEQUENCE_NO_SEGMENTS = 2 };
+/* Leave out what can see TF; what can see in which ring it runs; what QEMU does differently, or leaves other undefined results of. */
+enum { SEQUENCE_NO_FLAGS = 1, SEQUENCE_NO_SEGMENTS = 2, SEQUENCE_FOR_QEMU = 4 };
 
 /**
  * sequence_make - 5 to 40 instructions, drawn from @forms. They end at the INT3s that fill the code area, or with a fault.

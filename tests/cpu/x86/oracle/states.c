@@ -19,9 +19,23 @@ uint32_t segment_base(uint32_t selector)
 {
 	uint32_t index = selector >> 3;
 
+	if (selector & 4 && index < LDT_SEGMENTS)
+		return ldt[index].base;
 	if (selector & 4)
-		return index < LDT_SEGMENTS ? ldt[index].base : 0;
+		return index < LDT_SEGMENTS + TLS_SEGMENTS ? tls[index - LDT_SEGMENTS].base : 0;
 	return index >= 12 && index < 12 + TLS_SEGMENTS ? tls[index - 12].base : 0;
+}
+
+uint16_t tls_selector(const struct state_options *options, uint32_t n)
+{
+	return (uint16_t)((options->qemu ? SEL_QEMU_TLS0 : SEL_TLS0) + 8 * n);
+}
+
+/* One of the selectors of case.h, as it is here. */
+static uint16_t here(const struct state_options *options, uint16_t selector)
+{
+	return selector == SEL_TLS0 || selector == SEL_TLS1 || selector == SEL_TLS2 ?
+		       tls_selector(options, (selector - SEL_TLS0) / 8u) : selector;
 }
 
 /*
@@ -105,8 +119,6 @@ static void pick_vector(uint8_t value[16], struct rng *rng)
 	if (dice >= 70 && dice < 76)
 		pick_extended(value, rng);
 }
-
-enum { FX_FCW = 0, FX_FSW = 2, FX_FTW = 4, FX_MXCSR = 24, FX_ST = 32, FX_XMM = 160 };
 
 static void put16(uint8_t *p, uint32_t value)
 {
@@ -313,7 +325,7 @@ static uint16_t pick_far_selector(struct maker *m)
 	static const uint16_t likely[] = { SEL_CODE, SEL_CODE, SEL_CODE, 0x1f, 0x1f, 0x37,    SEL_DATA,
 					   0,	     0x10,     0x2f,	 0x20, 0x22, SEL_TLS0 };
 
-	return likely[rng_below(m->rng, m->options->segments ? 13 : 3)];
+	return here(m->options, likely[rng_below(m->rng, m->options->segments ? 13 : 3)]);
 }
 
 static bool loads_ss(const struct instance *instance)
@@ -333,7 +345,7 @@ static uint16_t pick_data_selector(struct maker *m)
 		return (uint16_t)(0x80 + rng_below(m->rng, 0xff80));
 	if (loads_ss(m->instance) && rng_percent(m->rng, 60))
 		return rng_percent(m->rng, 60) ? SEL_DATA : (uint16_t)(8 * rng_below(m->rng, 3) + 7);
-	return likely[rng_below(m->rng, m->options->segments ? sizeof(likely) / 2 : 4)];
+	return here(m->options, likely[rng_below(m->rng, m->options->segments ? sizeof(likely) / 2 : 4)]);
 }
 
 /* What a branch reads from memory (or pops) should be somewhere to go; what is loaded into a segment, a selector. */
@@ -560,7 +572,7 @@ static uint16_t pick_fs(struct maker *m)
 
 	if (m->options->strict && rng_percent(m->rng, 30))
 		n = 11;
-	return likely[rng_below(m->rng, n)];
+	return here(m->options, likely[rng_below(m->rng, n)]);
 }
 
 static void make_segments(struct maker *m)
@@ -575,9 +587,9 @@ static void make_segments(struct maker *m)
 	if (!m->options->segments || rng_percent(m->rng, 85))
 		return;
 	if (rng_percent(m->rng, 50))
-		seg[S_DS] = rng_percent(m->rng, usual) ? other[rng_below(m->rng, 5)] : odd[rng_below(m->rng, 5)];
+		seg[S_DS] = here(m->options, rng_percent(m->rng, usual) ? other[rng_below(m->rng, 5)] : odd[rng_below(m->rng, 5)]);
 	if (rng_percent(m->rng, 50))
-		seg[S_ES] = rng_percent(m->rng, usual) ? other[rng_below(m->rng, 5)] : odd[rng_below(m->rng, 5)];
+		seg[S_ES] = here(m->options, rng_percent(m->rng, usual) ? other[rng_below(m->rng, 5)] : odd[rng_below(m->rng, 5)]);
 	if (rng_percent(m->rng, 30))
 		seg[S_SS] = other[rng_below(m->rng, 3)];
 	if (rng_percent(m->rng, 15))

@@ -11,6 +11,7 @@ struct state_options {
 	bool segments;	/* segment bases other than zero also in DS, ES, SS; selectors that cannot be loaded */
 	bool strict;	/* segments whose limit, type or absence makes an access fault: null, read-only, execute-only, short */
 	bool steps;	/* some states have TF set */
+	bool qemu;	/* the child's TLS segments are where QEMU has room for them */
 };
 
 /** background_make - initial contents of all areas: integers, floats, addresses, noise; INT3 in the code area. */
@@ -28,6 +29,9 @@ bool add_patch(struct test_case *test, uint32_t address, const void *bytes, uint
 /** effective_offset, effective_address - of a memory operand, without and with its segment's base. */
 uint32_t effective_offset(const struct instance *instance, const struct state *in, const ZydisDecodedOperand *op);
 uint32_t effective_address(const struct instance *instance, const struct state *in, const ZydisDecodedOperand *op);
+
+/** tls_selector - of TLS segment @n, 0 to 2. */
+uint16_t tls_selector(const struct state_options *options, uint32_t n);
 
 /** segment_base - of one of the selectors that cases use. */
 uint32_t segment_base(uint32_t selector);

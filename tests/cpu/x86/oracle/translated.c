@@ -50,14 +50,16 @@ static bool descriptor(void *opaque, uint32_t selector, uint32_t *low, uint32_t 
 	uint32_t index = selector >> 3 & 0x1fff;
 
 	if (selector & 4) {
-		if (index >= LDT_SEGMENTS || t->ldt_absent)
+		if (t->ldt_absent || index >= LDT_SEGMENTS + (t->qemu ? TLS_SEGMENTS : 0))
 			return false;
-		make_descriptor(&ldt[index], low, high);
-	} else if (index >= 12 && index < 12 + TLS_SEGMENTS) {
-		make_descriptor(&tls[index - 12], low, high);
+		make_descriptor(index < LDT_SEGMENTS ? &ldt[index] : &tls[index - LDT_SEGMENTS], low, high);
 	} else if (t->ring != 3 && (index == SEL_RING_CODE >> 3 || index == SEL_RING_DATA >> 3)) {
 		*low = 0xffff;
 		*high = (index == SEL_RING_CODE >> 3 ? 0x00cf9b00 : 0x00cf9300) | t->ring << 13;
+	} else if (t->qemu && index >= QEMU_GDT_ENTRIES) {
+		return false;
+	} else if (index >= 12 && index < 12 + TLS_SEGMENTS) {
+		make_descriptor(&tls[index - 12], low, high);
 	} else {
 		if (index >= 16)
 			return false;
@@ -325,15 +327,16 @@ void translated_run(struct translated *t, const struct test_case *test, uint32_t
 	result->diffs = t->control->diffs - result->first_diff;
 }
 
-int translated_start(struct translated *t, const uint8_t *background, bool low_absent, bool ldt_absent, size_t code_cache)
+int translated_start(struct translated *t, const struct control *native, size_t code_cache)
 {
 	struct cpu_config config = { .ops = &ops, .opaque = t, .code_cache = code_cache };
 	const char *error = "";
 
 	memset(t, 0, sizeof(*t));
 	t->ring = 3;
-	t->low_absent = low_absent;
-	t->ldt_absent = ldt_absent;
+	t->low_absent = native->low_absent;
+	t->ldt_absent = native->ldt_absent;
+	t->qemu = native->qemu;
 	t->control = aligned_alloc(64, (sizeof(struct control) + 63) & ~63ul);
 	t->fd = memfd_create("oracle-ram", MFD_CLOEXEC);
 	if (!t->control || t->fd < 0 || ftruncate(t->fd, RAM_BYTES)) {
@@ -346,8 +349,8 @@ int translated_start(struct translated *t, const uint8_t *background, bool low_a
 		return -1;
 	}
 	memset(t->control, 0, sizeof(*t->control));
-	memcpy(t->control->background, background, AREA_BYTES);
-	memcpy(t->ram + AREA_FRAMES, background, AREA_BYTES);
+	memcpy(t->control->background, native->background, AREA_BYTES);
+	memcpy(t->ram + AREA_FRAMES, native->background, AREA_BYTES);
 	config.ram = (struct cpu_ram){ t->fd, t->ram, RAM_BYTES / 4096 };
 	t->cpu = cpu_create(&config, &error);
 	if (!t->cpu) {

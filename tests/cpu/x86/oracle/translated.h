@@ -13,7 +13,7 @@ struct translated {
 	int fd;
 	uint8_t *ram;
 	uint32_t selector[6];	/* what is loaded now */
-	bool low_absent, ldt_absent;
+	bool low_absent, ldt_absent, qemu;	/* as in struct control of the native child */
 	volatile bool expired;	/* see translated_expire() */
 	uint32_t ring;		/* not 3: cases run there, and selectors and error codes are made to look as if they did not */
 };
@@ -28,10 +28,10 @@ enum { RAM_BYTES = 16 << 20, PGD = 0x1000, FIRST_TABLE = 0x2000, AREA_FRAMES = 0
 
 /**
  * translated_start - make the machine
- * @background: as for native_start(); @low_absent, @ldt_absent: as the child found; @code_cache: bytes, 0 = default.
+ * @native: the child's control, which says what memory and segments are there; @code_cache: bytes, 0 = default.
  * Returns 0, or -1 with a sentence on stderr.
  */
-int translated_start(struct translated *t, const uint8_t *background, bool low_absent, bool ldt_absent, size_t code_cache);
+int translated_start(struct translated *t, const struct control *native, size_t code_cache);
 void translated_stop(struct translated *t);
 
 /** translated_run - run one case; the result goes to t->control->result[@index], differing words to t->control->diff. */

@@ -100,6 +100,14 @@ uint32_t undefined_flags(const struct instance *instance, const struct state *in
 	return 0;
 }
 
+uint32_t ever_undefined_flags(const struct instance *instance)
+{
+	for (size_t i = 0; instance->decoded && i < sizeof(table) / sizeof(table[0]); i++)
+		if (table[i].mnemonic == instance->insn.mnemonic)
+			return table[i].when == ALWAYS ? table[i].flags : C | P | A | Z | S | O;
+	return 0;
+}
+
 static uint32_t register_bit(const ZydisDecodedOperand *op)
 {
 	if (op->type != ZYDIS_OPERAND_TYPE_REGISTER)

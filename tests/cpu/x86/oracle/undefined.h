@@ -8,6 +8,8 @@
 
 /** undefined_flags - EFLAGS bits that @instance leaves undefined when it starts from @in. */
 uint32_t undefined_flags(const struct instance *instance, const struct state *in);
+/** ever_undefined_flags - those that it leaves undefined when it starts from some state or other. */
+uint32_t ever_undefined_flags(const struct instance *instance);
 /** undefined_registers - bit mask of integer registers likewise. */
 uint32_t undefined_registers(const struct instance *instance, const struct state *in);
 /** differs_by_nature - integer registers whose value is another one each time or on each machine (time stamps, random bits). */

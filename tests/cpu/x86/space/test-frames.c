@@ -16,6 +16,7 @@
 
 #include "cpu/x86/space/codepage.h"
 #include "cpu/x86/space/cost.h"
+#include "cpu/x86/space/reach.h"
 #include "cpu/x86/space/soft.h"
 #include "cpu/x86/space/void.h"
 #include "cpu/x86/space/window.h"
@@ -205,6 +206,8 @@ static int setup(void **state)
 	assert_ptr_not_equal(cpu, MAP_FAILED);
 	cpu->ram = (struct cpu_ram){ .fd = fd, .base = ram, .pages = FRAMES };
 	cpu->cost = cost_of_host();
+	cpu->reach = reach_choose(&error);
+	assert_non_null(cpu->reach);
 	cpu->kernel_base = ~PAGE_MASK;
 	cpu->translation_age = 1;
 	if (frames_create(cpu, &owner, codepage_protect, &error) || window_create(cpu, SLOTS, &error) || void_create(cpu, &error) ||

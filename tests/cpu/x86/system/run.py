@@ -28,7 +28,7 @@ def qemu(kernel):
         try:
             subprocess.run(command, check=True, timeout=120)
         except FileNotFoundError:
-            print('no qemu-system-i386 here')
+            print('skipped: no qemu-system-i386 here (package qemu-system-x86)')
             sys.exit(SKIP)
         with open(out, encoding='ascii') as f:
             return f.read()
