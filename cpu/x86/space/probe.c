@@ -98,8 +98,9 @@ static void look(void)
 	char word[16];
 
 	found.fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_HAS_FSGSBASE;
-	found.blind_frames = has_blind_frames() || (probe_forced("frames", word, sizeof(word)) && !strcmp(word, "blind"));
-	found.wrgsbase = found.fsgsbase || runs_rdgsbase();
+	found.linux_frames = !has_blind_frames();
+	found.blind_frames = !found.linux_frames || (probe_forced("frames", word, sizeof(word)) && !strcmp(word, "blind"));
+	found.wrgsbase = found.fsgsbase || (found.linux_frames && runs_rdgsbase());
 }
 
 const struct probe *probe_host(void)

@@ -13,6 +13,7 @@
 struct probe {
 	bool fsgsbase;		/* the kernel knows of programs that write their GS base, and keeps it for each thread (AT_HWCAP2) */
 	bool wrgsbase;		/* the instruction runs, whether or not the kernel knows */
+	bool linux_frames;	/* signal frames are filled as Linux does it: a sign that nobody else answers in its place */
 	bool blind_frames;	/* signal frames say neither which exception it was nor why (err and trapno are 0) */
 };
 

@@ -22,7 +22,7 @@
 
 static bool works(const struct probe *probe)
 {
-	return probe->wrgsbase && !probe->blind_frames;
+	return probe->wrgsbase && probe->linux_frames;
 }
 
 static int create(struct cpu *cpu, const char **error)
