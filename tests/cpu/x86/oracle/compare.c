@@ -122,6 +122,11 @@ static bool may_be_refused(const struct instance *instance)
 	case ZYDIS_ISA_SET_SERIALIZE:
 	case ZYDIS_ISA_SET_MONITOR:
 	case ZYDIS_ISA_SET_CET:
+	case ZYDIS_ISA_SET_SHA:
+	case ZYDIS_ISA_SET_GFNI:
+	case ZYDIS_ISA_SET_ADOX_ADCX:
+	case ZYDIS_ISA_SET_CLFLUSHOPT:
+	case ZYDIS_ISA_SET_CLWB:
 		return true;
 	default:
 		return false;
