@@ -221,6 +221,9 @@ struct cpu {
 		uint8_t index[SOFT_ENTRIES];
 		unsigned count;
 	} soft_log[2];
+	struct {
+		uint32_t eip, page;	/* of the last miss */
+	} soft_missed;
 	struct soft_insn *soft_insns;
 
 	/* Written from outside (cpu_dirty on another thread): frames whose code must go. */

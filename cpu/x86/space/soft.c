@@ -182,6 +182,20 @@ static unsigned access_for(const struct cpu *cpu, bool write)
 	return (write ? MMU_WRITE : 0) | (cpu->user ? MMU_USER : 0);
 }
 
+/*
+ * Does an instruction with two operands push out, with the entry for one of them, that for the other? It would then miss for ever. A loop that
+ * goes from one page to another with the same entry looks alike; for it nothing but time is lost.
+ */
+static bool pushes_itself_out(struct cpu *cpu, uint32_t linear)
+{
+	uint32_t page = linear >> PAGE_SHIFT, last = cpu->soft_missed.page;
+	bool itself = cpu->soft_missed.eip == cpu->eip && page != last && !((page ^ last) % SOFT_ENTRIES);
+
+	cpu->soft_missed.eip = cpu->eip;
+	cpu->soft_missed.page = page;
+	return itself;
+}
+
 enum soft_result soft_miss(struct cpu *cpu, uint32_t linear, uint32_t kind, struct cpu_fault *fault)
 {
 	bool write = kind & SOFT_WRITE;
@@ -189,7 +203,7 @@ enum soft_result soft_miss(struct cpu *cpu, uint32_t linear, uint32_t kind, stru
 
 	if (mmu_walk(cpu, linear, access_for(cpu, write), &pte, fault))
 		return SOFT_FAULT;
-	if ((linear ^ last) & ~PAGE_MASK)
+	if ((linear ^ last) & ~PAGE_MASK || pushes_itself_out(cpu, linear))
 		return SOFT_APART;
 	if (write && pte >> PAGE_SHIFT == frame_void(cpu))
 		return SOFT_APART;

@@ -86,6 +86,50 @@ static void once_for_each_kind_of_access(void **state)
 	assert_int_equal(miss(false), SOFT_DONE);
 }
 
+/* Two operands of one instruction whose pages share an entry: the second does not push the first out, or they would take turns for ever. */
+static void not_both_of_two_that_share_an_entry(void **state)
+{
+	const uint32_t other = DATA + SOFT_ENTRIES * 4096;
+	struct cpu_fault fault;
+
+	(void)state;
+	put_page(other, (FIRST_FRAME + 70) << 12 | ALL_RIGHTS);
+	assert_int_equal(miss(false), SOFT_NEW);
+	assert_int_equal(soft_miss(bed->cpu, other, 4 | SOFT_WRITE, &fault), SOFT_APART);
+	assert_int_equal(bed->cpu->soft[(DATA >> 12) % SOFT_ENTRIES].read, DATA);
+	bed->cpu->eip++;
+	assert_int_equal(soft_miss(bed->cpu, other, 4 | SOFT_WRITE, &fault), SOFT_NEW);
+}
+
+static unsigned in_use(const struct soft_entry *entries)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < SOFT_ENTRIES; i++)
+		count += entries[i].read != 1;
+	return count;
+}
+
+/* What a system call changes. */
+static void ring_0_has_entries_of_its_own(void **state)
+{
+	struct cpu *cpu = bed->cpu;
+
+	(void)state;
+	cpu->system_mode = true;
+	miss(false);
+	soft_flush_cpl(cpu, 0);
+	cpu->cpl = 0;
+	cpu->user = false;
+	miss(false);
+	soft_flush_cpl(cpu, 3);
+	cpu->cpl = 3;
+	assert_int_equal(in_use(cpu->soft), 1);
+	assert_int_equal(in_use(cpu->soft_ring0), 1);
+	soft_flush_cpl(cpu, 1);		/* whose blocks look where those of ring 3 do */
+	assert_int_equal(in_use(cpu->soft), 0);
+}
+
 static void not_where_a_window_shows_it(void **state)
 {
 	struct cpu_fault fault;
@@ -229,7 +273,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		T(once_for_each_kind_of_access), T(not_where_a_window_shows_it), T(again_when_the_guest_took_it_away),
+		T(once_for_each_kind_of_access), T(not_both_of_two_that_share_an_entry), T(ring_0_has_entries_of_its_own), T(not_where_a_window_shows_it), T(again_when_the_guest_took_it_away),
 		T(a_string_over_the_same_pages), T(a_string_over_new_pages), T(patience_grows),
 		T(what_programs_left_behind_makes_room), T(what_goes_on_saving_faults_stays),
 #undef T
