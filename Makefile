@@ -11,7 +11,7 @@ PARAMETERS ?=
 # Which tests: make check TESTS="pup-disk host-slirp"
 TESTS  ?=
 
-.PHONY: all program run check bench bench-ring bench-vhost bench-work doctor install help setup clean
+.PHONY: all program run check bench bench-ring bench-vhost bench-work fuzz doctor install help setup clean
 
 all: $(BUILD)/build.ninja ## build (the program is build/kennel)
 	@ninja -C $(BUILD)
@@ -51,6 +51,11 @@ bench-vhost: all ## measure random reads through vhost-user, next to qemu-storag
 bench-work: ARGS =
 bench-work: all ## measure compiling, disks and network in a Debian guest, next to QEMU TCG (GUEST=DIR; bench/workload says how to get one)
 	@BUILD=$(BUILD) bench/workload $(GUEST) $(ARGS)
+
+TIME ?= 600
+fuzz: ## go on with a fuzz target from its corpus and merge what is new into it (TARGET=NAME TIME=SECONDS; docs/fuzzing.md)
+	@command -v clang >/dev/null || scripts/setup --all
+	@BUILD=$(BUILD) scripts/fuzz $(TARGET) $(if $(TARGET),$(TIME))
 
 doctor: program ## look at what this host has of what Kennel needs
 	@$(BUILD)/kennel doctor

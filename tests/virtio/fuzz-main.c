@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "fuzz.h"
 
 #define INPUT_MAX 2048
+#define FILE_MAX  (1 << 20)
+
+static uint8_t data[FILE_MAX];
 
 static int run_file(const char *name)
 {
-	static uint8_t data[1 << 20];
 	FILE *f = fopen(name, "rb");
 
 	if (!f) {
@@ -17,6 +21,43 @@ static int run_file(const char *name)
 		return 1;
 	}
 	LLVMFuzzerTestOneInput(data, fread(data, 1, sizeof(data), f));
+	fclose(f);
+	return 0;
+}
+
+/* Base64 in place; what is not of its alphabet is left out. */
+static size_t decode(uint8_t *text)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	unsigned int bits = 0, held = 0;
+	size_t size = 0;
+
+	for (const uint8_t *c = text; *c; c++) {
+		const char *digit = strchr(alphabet, *c);
+
+		if (!digit)
+			continue;
+		bits = bits << 6 | (unsigned int)(digit - alphabet);
+		held += 6;
+		if (held >= 8) {
+			held -= 8;
+			text[size++] = (uint8_t)(bits >> held);
+		}
+	}
+	return size;
+}
+
+/* An input a line (scripts/fuzz). */
+static int run_corpus(const char *name, unsigned long *runs)
+{
+	FILE *f = fopen(name, "r");
+
+	if (!f) {
+		perror(name);
+		return 1;
+	}
+	for (; fgets((char *)data, sizeof(data), f); ++*runs)
+		LLVMFuzzerTestOneInput(data, decode(data));
 	fclose(f);
 	return 0;
 }
@@ -29,18 +70,12 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-int main(int argc, char **argv)
+static void run_random(double seconds, unsigned long *runs)
 {
-	const char *text = getenv("FUZZ_SECONDS");
-	double end = now() + (text ? atof(text) : 2);
-	uint8_t data[INPUT_MAX];
+	double end = now() + seconds;
 	uint64_t seed = 1;
-	unsigned long runs = 0;
 
-	for (int i = 1; i < argc; i++)
-		if (run_file(argv[i]))
-			return 1;
-	while (argc == 1 && now() < end) {
+	for (; now() < end; ++*runs) {
 		size_t size = 0;
 
 		do {
@@ -49,8 +84,22 @@ int main(int argc, char **argv)
 			data[size++] = (uint8_t)(seed >> 33) >> ((seed >> 60) & 7);
 		} while (size < INPUT_MAX && (seed >> 41) % 512);
 		LLVMFuzzerTestOneInput(data, size);
-		runs++;
 	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *text = getenv("FUZZ_SECONDS");
+	bool corpus = argc == 3 && !strcmp(argv[1], "--corpus");
+	unsigned long runs = 0;
+
+	if (corpus && run_corpus(argv[2], &runs))
+		return 1;
+	for (int i = 1; !corpus && i < argc; i++)
+		if (run_file(argv[i]))
+			return 1;
+	if (corpus || argc == 1)
+		run_random(text ? atof(text) : 2, &runs);
 	printf("%lu inputs\n", runs);
 	return 0;
 }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz.h - a fuzz target is LLVMFuzzerTestOneInput(), for libFuzzer:
+ * fuzz.h - a fuzz target is LLVMFuzzerTestOneInput(), for libFuzzer: `make fuzz`, docs/fuzzing.md.
  *
- *	clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. -Iinclude TARGET.c ... -o fuzz && ./fuzz
- *
- * fuzz-main.c is the poor man's driver for any compiler: runs the files named on the command line, or random inputs for so many
- * seconds (default 2), from a fixed seed, so that a failure can be seen again.
+ * fuzz-main.c is the poor man's driver for any compiler: it runs the files named on the command line; or random inputs for FUZZ_SECONDS
+ * (2), from a fixed seed, so that a failure can be seen again, and before those with --corpus FILE what has been found worth keeping.
  */
 #ifndef TESTS_VIRTIO_FUZZ_H
 #define TESTS_VIRTIO_FUZZ_H

@@ -2,7 +2,7 @@
 /*
  * fuzz_decode.c - libFuzzer target: decode() and Zydis agree about any bytes.
  *
- * With clang and -Dfuzz=true this is linked with libFuzzer. Otherwise main() below stands in for it:
+ * `make fuzz` links this with libFuzzer. Otherwise main() below stands in for it:
  *   fuzz_decode			random strings for two seconds
  *   fuzz_decode -n COUNT [SEED]	COUNT random strings
  *   fuzz_decode FILE...		replay inputs that libFuzzer wrote

@@ -17,6 +17,7 @@
 
 #include "cpu/x86/cache/block.h"
 #include "cpu/x86/space/mmu.h"
+#include "cpu/x86/space/soft.h"
 #include "cpu/x86/translate/translate.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -265,4 +266,25 @@ void guest_mix(struct guest *g, bool mixed)
 	guest_forget(g);
 	for (uint32_t i = 0; i < GUEST_CODE_PAGES; i++)
 		g->cpu->frames[(CODE_FRAMES >> PAGE_SHIFT) + i].mixed = mixed;
+}
+
+void guest_check_accesses(struct guest *g, bool checked)
+{
+	guest_forget(g);
+	for (uint32_t i = 0; i < GUEST_CODE_PAGES; i++)
+		g->cpu->frames[(CODE_FRAMES >> PAGE_SHIFT) + i].soft = checked;
+}
+
+void guest_note_faults(struct guest *g)
+{
+	for (uint32_t i = CODE_FRAMES; i < CODE_FRAMES + GUEST_CODE_SIZE; i++)
+		for (unsigned k = 0; k < 16 && !soft_is_checked(g->cpu, i); k++)
+			soft_note_fault(g->cpu, i);
+}
+
+void guest_wrap(struct guest *g, bool exact)
+{
+	guest_forget(g);
+	for (uint32_t i = 0; i < GUEST_CODE_PAGES; i++)
+		g->cpu->frames[(CODE_FRAMES >> PAGE_SHIFT) + i].exact = exact;
 }

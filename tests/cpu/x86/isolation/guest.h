@@ -50,5 +50,11 @@ uint32_t guest_translate(struct guest *g, uint32_t eip, bool apart);
 void guest_forget(struct guest *g);
 /** guest_mix - treat the code frames as hot data too, from now on. */
 void guest_mix(struct guest *g, bool mixed);
+/** guest_note_faults - instructions at as many addresses as the processor remembers, a quarter of all, find their pages missing again and again. */
+void guest_note_faults(struct guest *g);
+/** guest_check_accesses - check, from now on, the accesses of instructions that find their pages missing again and again. */
+void guest_check_accesses(struct guest *g, bool checked);
+/** guest_wrap - take addresses in the code for ones that have wrapped around, from now on. */
+void guest_wrap(struct guest *g, bool exact);
 
 #endif

@@ -22,7 +22,6 @@
 
 #include "cpu/x86/cache/block.h"
 #include "cpu/x86/decode/decode.h"
-#include "cpu/x86/space/soft.h"
 
 /* The guest that all tests of a group work on, and whether it has privileged state of its own. There is one processor in a thread. */
 static struct guest *g;
@@ -64,18 +63,6 @@ static const struct mode {
 
 enum { MODES = sizeof(modes) / sizeof(modes[0]) };
 
-/* Instructions at as many addresses as the processor remembers, a quarter of all, find their pages missing again and again. */
-static void check_accesses(bool checked)
-{
-	uint32_t physical = (uint32_t)(g->code - g->ram);
-
-	for (uint32_t i = 0; i < GUEST_CODE_PAGES; i++)
-		g->cpu->frames[(physical >> PAGE_SHIFT) + i].soft = checked;
-	for (uint32_t i = 0; checked && i < GUEST_CODE_SIZE; i++)
-		for (unsigned k = 0; k < 16 && !soft_is_checked(g->cpu, physical + i); k++)
-			soft_note_fault(g->cpu, physical + i);
-}
-
 /* Mode number @i, modulo as many as there are, of those for the guest at hand. */
 static const struct mode *mode(unsigned i)
 {
@@ -98,7 +85,9 @@ static void enter_mode(const struct mode *m)
 		cpu_set_segment(g->cpu, S_CS, &cs);
 	}
 	guest_mix(g, m->mixed);
-	check_accesses(m->checked);
+	guest_check_accesses(g, m->checked);
+	if (m->checked)
+		guest_note_faults(g);
 }
 
 /* --- sweeps ----------------------------------------------------------------------------------------------------------------- */
