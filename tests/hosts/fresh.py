@@ -19,7 +19,7 @@ from tap import Report, leave_out
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(HERE, '..', '..')
-RUN_SECONDS = 1200
+RUN_SECONDS = 2400
 CHECK_SECONDS = 1800
 ENVIRONMENT = {'HOME': '/root', 'LANG': 'C.UTF-8'}
 
