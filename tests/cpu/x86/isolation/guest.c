@@ -17,6 +17,7 @@
 
 #include "cpu/x86/cache/block.h"
 #include "cpu/x86/space/mmu.h"
+#include "cpu/x86/space/reach.h"
 #include "cpu/x86/space/soft.h"
 #include "cpu/x86/translate/translate.h"
 
@@ -75,14 +76,6 @@ GENERAL_REGISTERS_ONLY static int interrupt(void *opaque)
 static const struct cpu_ops ops = { .descriptor = descriptor, .interruptible = interruptible, .cpuid = cpuid, .broken = broken,
 				    .io = io, .msr = msr, .interrupt = interrupt };
 
-/* Way to memory is the same for all processors of a process. */
-static bool by_register(void)
-{
-	const char *sentence, *way = cpu_window_way(&sentence);
-
-	return way && !strcmp(way, "register");
-}
-
 static void report(const struct guest *g, const char *why, uint32_t eip)
 {
 	const uint8_t *source = g->code + (eip & (GUEST_CODE_SIZE - 1));
@@ -101,7 +94,7 @@ static void judge(struct guest *g, const uint8_t *code, uint32_t len, uint32_t a
 	char why[512];
 
 	g->blocks++;
-	if (isolation_check(by_register(), code, len, address, why, sizeof(why)))
+	if (isolation_check(g->cpu->reach->by_register, code, len, address, why, sizeof(why)))
 		return;
 	g->refused++;
 	report(g, why, eip);
