@@ -47,10 +47,10 @@ static bool create_cache(struct cpu *cpu, size_t wanted, const char **error)
 
 static bool create_parts(struct cpu *cpu, const struct cpu_config *config, const char **error)
 {
-	cpu->cost = cost_of_host();
 	cpu->reach = reach_choose(error);
 	if (!cpu->reach || cpu->reach->create(cpu, error))
 		return false;
+	cpu->cost = cost_of_host();
 	cpu->null_page = mmap(NULL, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (cpu->null_page == MAP_FAILED) {
 		*error = "no memory for a processor";

@@ -34,7 +34,6 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 /* With the mprotect() that ends it, which grants and is cheap. */
 static void fault_once(uint8_t *page)
 {
-	fault_page = page;
 	*(volatile uint8_t *)page = 1;
 }
 
@@ -101,6 +100,7 @@ static void measure(void)
 
 	if (page == MAP_FAILED || sigaction(SIGSEGV, &action, &before))
 		return;
+	fault_page = page;	/* also where moving it there is refused */
 	touch_once(page + PAGE_SIZE);
 	found.map = least(page, reserve, map_again);
 	found.touch = least(page, map_over, touch_once);
