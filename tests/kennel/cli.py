@@ -223,7 +223,7 @@ def commands():
     r = kennel()
     check('no command', r.returncode == 1 and r.stderr.startswith('usage:'), r)
     r = kennel('doctor')
-    check('doctor', r.returncode == 0 and r.stdout.endswith('Guests can run here.\n') and 'way to guest memory: gs' in r.stdout, r)
+    check('doctor', r.returncode == 0 and r.stdout.endswith('Guests can run here.\n') and re.search('way to guest memory: (gs|register)', r.stdout), r)
     doctor_for_programs()
 
 

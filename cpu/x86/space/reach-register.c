@@ -32,7 +32,7 @@ static bool repair(struct cpu *cpu, uint64_t host)
 
 const struct reach reach_register = {
 	.name = "register",
-	.what = "a register: this host leaves us no segment",
+	.what = "a register, which asks nothing of the host",
 	.by_register = true,
 	.works = works,
 	.create = create,
