@@ -31,26 +31,15 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 	mprotect(fault_page, PAGE_SIZE, PROT_READ | PROT_WRITE);
 }
 
-/* With the mprotect() that ends it, which grants and is cheap. */
-static void fault_once(uint8_t *page)
-{
-	*(volatile uint8_t *)page = 1;
-}
-
 /* An old size of 0 maps the second page, which is shared, once more. */
 static void map_again(uint8_t *page)
 {
 	mremap(page + PAGE_SIZE, 0, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, page);
 }
 
-static void touch_once(uint8_t *page)
+static void touch(uint8_t *page)
 {
 	*(volatile uint8_t *)page = 1;
-}
-
-static void take_once(uint8_t *page)
-{
-	mprotect(page, PAGE_SIZE, PROT_NONE);
 }
 
 /* What @once costs, with @before done outside of the clock. */
@@ -79,7 +68,7 @@ static void hide(uint8_t *page)
 static void use(uint8_t *page)
 {
 	mprotect(page, PAGE_SIZE, PROT_READ | PROT_WRITE);
-	*(volatile uint8_t *)page = 1;
+	touch(page);
 }
 
 static void reserve(uint8_t *page)
@@ -101,13 +90,13 @@ static void measure(void)
 	if (page == MAP_FAILED || sigaction(SIGSEGV, &action, &before))
 		return;
 	fault_page = page;	/* also where moving it there is refused */
-	touch_once(page + PAGE_SIZE);
+	touch(page + PAGE_SIZE);
 	found.map = least(page, reserve, map_again);
-	found.touch = least(page, map_over, touch_once);
+	found.touch = least(page, map_over, touch);
 	found.map += found.touch;
 	use(page);
-	found.signal = least(page, hide, fault_once);
-	found.take = least(page, use, take_once);
+	found.signal = least(page, hide, touch);	/* with the call that ends the fault, which grants and is cheap */
+	found.take = least(page, use, hide);
 	sigaction(SIGSEGV, &before, NULL);
 	munmap(page, 2 * PAGE_SIZE);
 }
