@@ -235,8 +235,10 @@ static int create_machine(struct session *s, struct error *error)
 	let_files_rest(s);
 	if (!s->machine)
 		return -EIO;
-	cpu_host_line(host, sizeof(host));
-	message_verbose("%s", host);
+	if (message_is_verbose()) {	/* finding the words asks the processor, which takes time on a virtual one */
+		cpu_host_line(host, sizeof(host));
+		message_verbose("%s", host);
+	}
 	return 0;
 }
 
