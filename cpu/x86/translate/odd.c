@@ -2,7 +2,8 @@
 /*
  * odd.c - forms of otherwise plain instructions that cannot be copied, because no host operand does what theirs does:
  *
- *  - BT, BTS, BTR, BTC with a register and a 16-bit address: the register reaches bytes away from the operand, modulo 64 KiB;
+ *  - BT, BTS, BTR, BTC with a register: it reaches bytes away from the operand, modulo 64 KiB where addresses have 16 bits, modulo 4 GiB
+ *    otherwise, which the host's 64-bit addresses do not follow (only blocks that are to be exact ask for it);
  *  - CMPXCHG of AH where the address takes a REX prefix: exchanging AH with AL (address.c) would move the accumulator as well.
  */
 #include "cpu/x86/translate/odd.h"
@@ -21,11 +22,11 @@ static bool is_cmpxchg_byte(const struct insn *insn)
 	return insn->map == MAP_0F && insn->op == 0xb0;
 }
 
-bool odd_cannot_copy(const struct cpu *cpu, const struct insn *insn)
+bool odd_cannot_copy(const struct cpu *cpu, const struct insn *insn, bool exact)
 {
 	if (!insn->mem)
 		return false;
-	return (is_bit_string(insn) && insn->adsize == 2) || (is_cmpxchg_byte(insn) && address_swaps(cpu, insn) == R_EAX);
+	return (is_bit_string(insn) && (insn->adsize == 2 || exact)) || (is_cmpxchg_byte(insn) && address_swaps(cpu, insn) == R_EAX);
 }
 
 static uint32_t segment_base(struct cpu *cpu, const struct insn *insn)
@@ -49,7 +50,7 @@ static bool bit_string(struct cpu *cpu, const struct insn *insn, struct cpu_faul
 	uint32_t base = segment_base(cpu, insn), bits = insn->opsize * 8u;
 	int32_t bit = insn->opsize == 2 ? (int16_t)cpu->gpr[insn->reg] : (int32_t)cpu->gpr[insn->reg];
 	uint32_t unit = (uint32_t)(bit >> (insn->opsize == 2 ? 4 : 5)) * insn->opsize;
-	uint32_t address = base + ((insn_address(cpu, insn) - base + unit) & 0xffff);
+	uint32_t offset = insn_address(cpu, insn) - base + unit, address = base + (insn->adsize == 2 ? offset & 0xffff : offset);
 	uint32_t mask = 1u << ((uint32_t)bit & (bits - 1)), value = 0, was;
 
 	if (insn->op != 0xa3 && !may_write(cpu, address, insn->opsize, fault))

@@ -4,8 +4,8 @@
 
 #include "cpu/x86/state.h"
 
-/** odd_cannot_copy - is this one of the few forms of copyable instructions that no host operand expresses? */
-bool odd_cannot_copy(const struct cpu *cpu, const struct insn *insn);
+/** odd_cannot_copy - is this one of the few forms of copyable instructions that no host operand expresses? @exact: in a block whose addresses are exact? */
+bool odd_cannot_copy(const struct cpu *cpu, const struct insn *insn, bool exact);
 
 /** odd_run - run such an instruction, at cpu->eip. false: it faulted, and *@fault says how. */
 bool odd_run(struct cpu *cpu, const struct insn *insn, struct cpu_fault *fault);

@@ -151,7 +151,7 @@ static void translate_one(struct translation *t)
 		translate_fpu_check(t);
 	switch (in->action) {
 	case ACT_COPY:
-		if (odd_cannot_copy(t->cpu, in))
+		if (odd_cannot_copy(t->cpu, in, t->e.exact))
 			translate_emulate(t);
 		else
 			emit_copy(&t->e, t->cpu, in, t->bytes);

@@ -43,6 +43,12 @@ static const ZydisDecodedOperand *memory_operand(const struct question *q)
 	return NULL;
 }
 
+/* Did the instruction's own access fault, and not that of the next one, where its page ends? */
+static bool page_fault(const struct question *q, const struct result *of)
+{
+	return of->trap == TRAP_PF && of->out.eip == q->test->in.eip;
+}
+
 static bool both_page_faults(const struct question *q)
 {
 	return q->a->trap == TRAP_PF && q->b->trap == TRAP_PF;
@@ -339,7 +345,7 @@ static bool fnstenv_masks_nothing(const struct question *q)
 
 static bool keeps_less(const struct question *q)
 {
-	return (is(q, ZYDIS_MNEMONIC_FLDENV) || is(q, ZYDIS_MNEMONIC_FXSAVE)) && q->b->trap == TRAP_PF && q->a->trap != TRAP_PF;
+	return (is(q, ZYDIS_MNEMONIC_FLDENV) || is(q, ZYDIS_MNEMONIC_FXSAVE)) && page_fault(q, q->b) && !page_fault(q, q->a);
 }
 
 static bool mxcsr_reserved(const struct question *q)
@@ -352,12 +358,12 @@ static bool unpack_reads_more(const struct question *q)
 {
 	const ZydisDecodedOperand *op = memory_operand(q);
 
-	return uses_mmx(q) && op && op->size == 32 && q->a->trap == TRAP_PF && q->b->trap != TRAP_PF;
+	return uses_mmx(q) && op && op->size == 32 && page_fault(q, q->a) && !page_fault(q, q->b);
 }
 
 static bool cvtdq2pd_reads_more(const struct question *q)
 {
-	return is(q, ZYDIS_MNEMONIC_CVTDQ2PD) && q->a->trap == TRAP_PF && q->b->trap != TRAP_PF;
+	return is(q, ZYDIS_MNEMONIC_CVTDQ2PD) && page_fault(q, q->a) && !page_fault(q, q->b);
 }
 
 static bool resets_top(const struct question *q)
@@ -463,7 +469,7 @@ static bool refused_early(const struct question *q)
 
 static bool masked_only(const struct question *q)
 {
-	return (is(q, ZYDIS_MNEMONIC_MASKMOVQ) || is(q, ZYDIS_MNEMONIC_MASKMOVDQU)) && q->b->trap == TRAP_PF && q->a->trap != TRAP_PF;
+	return (is(q, ZYDIS_MNEMONIC_MASKMOVQ) || is(q, ZYDIS_MNEMONIC_MASKMOVDQU)) && page_fault(q, q->b) && !page_fault(q, q->a);
 }
 
 static bool in_pieces(const struct question *q)
