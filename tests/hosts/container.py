@@ -45,7 +45,7 @@ def main(build, folder):
             guest = make(os.path.join(build, 'kennel'), folder)
         except Exception as why:  # whatever keeps it away
             leave_out(f"no kernel of Debian's: {why}")
-        plain.config['mounts'].append(bind('/guest', guest, 'ro'))
+        plain.config['mounts'].append(bind('/guest', os.path.abspath(guest), 'ro'))
         return plain.run(['python3', '/source/tests/hosts/inside.py', 'container', '/build', '/guest', *SIGNS], cwd='/tmp',
                          environment={'HOME': '/tmp', 'PYTHONDONTWRITEBYTECODE': '1'}, stdin=subprocess.DEVNULL).returncode
 
