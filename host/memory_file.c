@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -16,6 +17,10 @@
 #endif
 #ifndef MFD_EXEC
 #define MFD_EXEC	16u
+#endif
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23	/* Linux 5.14 */
 #endif
 
 enum { PAGE = 4096 };
@@ -120,4 +125,11 @@ int memory_file_create(const char *name, size_t size, bool executable, const cha
 	}
 	fd = in_directory(size, executable, where);
 	return fd >= 0 ? fd : error ? error : -EACCES;
+}
+
+void memory_populate(void *at, size_t len)
+{
+	uintptr_t first = (uintptr_t)at & ~(uintptr_t)(PAGE - 1), end = ((uintptr_t)at + len + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+
+	madvise((void *)first, end - first, MADV_POPULATE_WRITE);
 }

@@ -31,4 +31,11 @@ int memory_file_memfd(const char *name, unsigned int flags);
  */
 int memory_file_create(const char *name, size_t size, bool executable, const char **where);
 
+/**
+ * memory_populate - have the host map @len bytes at @at now and in one go, to be written
+ * Page by page, when each is first touched, that is thirty times as dear where page tables are shadowed (cpu/x86/space/cost.h). A host that
+ * cannot (before Linux 5.14), or has no memory left, does it page by page all the same.
+ */
+void memory_populate(void *at, size_t len);
+
 #endif

@@ -67,5 +67,5 @@ void trace_cpu_stats(const struct cpu *cpu)
 	trace_line("stats: blocks %" PRIu64 ", guest bytes %" PRIu64 ", host bytes %" PRIu64 ", flushes %" PRIu64 ", rewritten %" PRIu64,
 		   c->blocks, c->block_bytes, c->host_bytes, c->flushes, c->smc);
 	trace_line("stats: host faults %" PRIu64 ", guest faults %" PRIu64 ", maps %" PRIu64 ", unmaps %" PRIu64 ", slots reused %" PRIu64
-		   ", GS repairs %" PRIu64, c->host_faults, c->guest_faults, c->maps, c->unmaps, c->slot_reuse, c->repairs);
+		   ", not cold any more %" PRIu64 ", GS repairs %" PRIu64, c->host_faults, c->guest_faults, c->maps, c->unmaps, c->slot_reuse, c->warmed, c->repairs);
 }

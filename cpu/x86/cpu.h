@@ -243,7 +243,7 @@ const struct cpu_ops *cpu_ops(struct cpu *cpu, void **opaque);
 /* Counters for --trace stats, tests and benchmarks. */
 struct cpu_stats {
 	uint64_t blocks, block_bytes, host_bytes, flushes, host_faults, guest_faults, maps, unmaps, slot_reuse,
-		 exits, misses, emulated, smc, kicks, repairs;
+		 exits, misses, emulated, smc, kicks, repairs, warmed;
 };
 const struct cpu_stats *cpu_stats(const struct cpu *cpu);
 

@@ -126,15 +126,15 @@ static void write_to_code(struct cpu *cpu, const struct block *block, uint32_t h
 		translate_end_early(cpu, block, &next);
 }
 
-/* The instruction has cost a signal. After several, it is translated anew, with a check (soft.h). */
-static void note_fault(struct cpu *cpu, struct block *block, uint32_t host)
+/* The instruction has cost a signal. After several, it is translated anew, with a check (soft.h), in all blocks that have it. */
+static void note_fault(struct cpu *cpu, const struct block *block, uint32_t host)
 {
 	uint32_t physical = block->physical + point_at(cpu, block, host).guest;
 
-	if (block->flags & BLOCK_DEAD || !soft_note_fault(cpu, physical))
+	if (block->flags & (BLOCK_DEAD | BLOCK_COLD) || !soft_note_fault(cpu, physical))
 		return;
 	cpu->frames[physical >> PAGE_SHIFT].soft = 1;
-	block_drop(cpu, block);
+	block_drop_at(cpu, physical);
 }
 
 /* A kick found the guest in a block with checked accesses: are they worth it? */
@@ -143,7 +143,7 @@ static void note_met(struct cpu *cpu, struct block *block)
 	struct point point = point_first(cpu, block);
 	bool over = false;
 
-	if (!(block->flags & BLOCK_SOFT))
+	if ((block->flags & (BLOCK_SOFT | BLOCK_COLD)) != BLOCK_SOFT)
 		return;
 	do {
 		over |= soft_note_met(cpu, block->physical + point.guest);
@@ -270,6 +270,8 @@ static void on_kick(int signal, siginfo_t *info, void *context)
 	if (!cpu)
 		return;
 	cpu->stats.kicks++;
+	if (runs_cold(cpu))
+		cpu->slot->met++;
 	if (cache_contains(cpu->cache, pc) || (pc >= (uintptr_t)glue_exit_indirect && pc < (uintptr_t)glue_exit_indirect_end)) {
 		unchain_at(cpu, pc);
 		unchain_at(cpu, (uint64_t)regs[REG_R11]);

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include "cpu/x86/frame.h"
+#include "host/memory_file.h"
 
 /* With the one for all that is not memory. */
 static uint32_t count(const struct cpu *cpu)
@@ -18,6 +19,7 @@ int frames_create(struct cpu *cpu, const struct frame_owner *owner, frame_protec
 		*error = "no memory for a processor";
 		return -1;
 	}
+	memory_populate(p, count(cpu) * sizeof(struct frame));
 	cpu->frames = p;
 	cpu->frame_owner = owner;
 	cpu->frame_protect = protect;

@@ -152,7 +152,7 @@ static uint32_t enter(struct cpu *cpu, uint32_t host, struct jump_table *table)
 /* May a direct jump from one block to another skip C from now on? */
 static bool may_chain(const struct cpu *cpu, const struct block *from, const struct block *to)
 {
-	if ((from->flags | to->flags) & (BLOCK_CHECKED | BLOCK_DEAD | BLOCK_SEGMENTED))
+	if ((from->flags | to->flags) & (BLOCK_CHECKED | BLOCK_DEAD | BLOCK_SEGMENTED) || (from->flags ^ to->flags) & BLOCK_COLD)
 		return false;
 	return !to->second || to->eip >= cpu->kernel_base;
 }
@@ -352,7 +352,7 @@ static void note_saved_fault(struct cpu *cpu)
 	struct cpu_fault fault;
 	uint32_t pte;
 
-	if (!mmu_walk(cpu, code_address(cpu, cpu->eip), cpu->user ? MMU_USER : 0, &pte, &fault))
+	if (!runs_cold(cpu) && !mmu_walk(cpu, code_address(cpu, cpu->eip), cpu->user ? MMU_USER : 0, &pte, &fault))
 		soft_note_fault(cpu, (pte & PTE_FRAME) | (code_address(cpu, cpu->eip) & PAGE_MASK));
 }
 

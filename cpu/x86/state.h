@@ -189,6 +189,7 @@ struct cpu {
 	int void_fd;			/* the first */
 	_Atomic uint64_t *warm;		/* pieces of memory that the host has mapped as such, a bit each; NULL: page by page (warm.h) */
 	struct slot *slots, *slot;	/* all; the one in force */
+	bool cold;			/* that one's user code has all its accesses checked: slot.h */
 	unsigned slot_count, slots_wanted;
 	bool small_cache;		/* for want of memory: cpu.c */
 	bool one_window;		/* for both views of a slot: slot.h */
@@ -224,6 +225,7 @@ struct cpu {
 	struct {
 		uint32_t eip, page;	/* of the last miss */
 	} soft_missed;
+	unsigned soft_misses;		/* that no window would have had */
 	struct soft_insn *soft_insns;
 
 	/* Written from outside (cpu_dirty on another thread): frames whose code must go. */
@@ -287,6 +289,12 @@ static inline uint32_t code_left(const struct cpu *cpu, uint32_t eip)
 	if (limit == UINT32_MAX)
 		return UINT32_MAX;
 	return eip <= limit ? limit - eip + 1 : 0;
+}
+
+/* Does code that runs now have all the accesses checked for which that can be done? */
+static inline bool runs_cold(const struct cpu *cpu)
+{
+	return cpu->user && cpu->cold;
 }
 
 /* The processor of this thread; signal handlers find it here. */

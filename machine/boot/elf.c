@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "host/memory_file.h"
+
 bool elf_is(const uint8_t *image, size_t size)
 {
 	return size >= SELFMAG && !memcmp(image, ELFMAG, SELFMAG);
@@ -116,7 +118,9 @@ void elf_copy(const uint8_t *image, uint8_t *ram)
 	for (unsigned int i = 0; i < header.e_phnum; i++) {
 		Elf32_Phdr s = segment_of(image, &header, i);
 
-		if (is_loaded(&s))
-			memcpy(ram + s.p_paddr, image + s.p_offset, s.p_filesz);
+		if (!is_loaded(&s))
+			continue;
+		memory_populate(ram + s.p_paddr, s.p_filesz);
+		memcpy(ram + s.p_paddr, image + s.p_offset, s.p_filesz);
 	}
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "host/memory_file.h"
 #include "machine/boot/bytes.h"
 #include "machine/ram.h"
 
@@ -86,6 +87,7 @@ static uint8_t *unpack(const struct kernel *kernel, size_t *size, struct error *
 		error_set(error, ENOMEM, "%s: no memory to unpack %zu bytes", path, *size);
 		return NULL;
 	}
+	memory_populate(out, *size);
 	got = kernel->unpacker->unpack(kernel->payload, kernel->payload_size, out, *size);
 	if (got < 0 || (size_t)got != *size) {
 		error_set(error, ENOEXEC, "%s: is damaged: its %s payload does not unpack", path, packing);
@@ -255,6 +257,7 @@ int kernel_load(const struct kernel *kernel, uint8_t *ram, uint32_t size, struct
 		return load_elf(kernel, kernel->elf, kernel->elf_size, ram, error);
 	if (kernel->unpacker)
 		return load_again(kernel, ram, error);
+	memory_populate(ram + place->start, kernel->raw_size);
 	memcpy(ram + place->start, kernel->raw, kernel->raw_size);
 	return 0;
 }

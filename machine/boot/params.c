@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "host/memory_file.h"
 #include "machine/boot/bytes.h"
 
 /* Offsets in the page. Linux, Documentation/x86/zero-page and boot; lguest-core, 2.2. */
@@ -86,6 +87,7 @@ static int place_initrd(const struct boot_params *params, uint8_t *ram, uint32_t
 			       "(see --memory)", initrd->path, (initrd->size + 1023) >> 10,
 			       top > kernel->place.end ? (top - kernel->place.end) >> 10 : 0, size >> 20);
 	*where = page_down(top - (uint32_t)initrd->size);
+	memory_populate(ram + *where, initrd->size);
 	memcpy(ram + *where, initrd->data, initrd->size);
 	return 0;
 }

@@ -9,7 +9,9 @@
 #include "machine/boot/unpack.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <bzlib.h>
 #include <lz4.h>
@@ -17,6 +19,8 @@
 #include <lzo/lzo1x.h>
 #include <zlib.h>
 #include <zstd.h>
+
+#include "host/memory_file.h"
 
 /* For dictionaries: the kernel's build uses at most 128 MiB (zstd --ultra), a damaged header may ask for gigabytes. */
 enum { MEMORY_LIMIT = 256 << 20 };
@@ -48,6 +52,42 @@ static long unpack_gzip(const uint8_t *in, size_t len, uint8_t *out, size_t room
 	return status == Z_STREAM_END ? (long)z.total_out : -1;
 }
 
+/*
+ * The dictionary is the largest thing here, some megabytes that come into being page by page while it fills; so pieces that large are mapped at
+ * once. Each piece begins with its size, for its end.
+ */
+enum { LARGE = 1 << 20, HEAD = 64 };
+
+static void *lzma_large_alloc(void *opaque, size_t count, size_t size)
+{
+	size_t whole = count * size + HEAD;
+	uint8_t *p = whole < LARGE ? malloc(whole) : mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (!p || p == MAP_FAILED)
+		return NULL;
+	if (whole >= LARGE)
+		memory_populate(p, whole);
+	memcpy(p, &whole, sizeof(whole));
+	return p + HEAD;
+}
+
+static void lzma_large_free(void *opaque, void *at)
+{
+	uint8_t *p = at;
+	size_t whole;
+
+	if (!p)
+		return;
+	p -= HEAD;
+	memcpy(&whole, p, sizeof(whole));
+	if (whole < LARGE)
+		free(p);
+	else
+		munmap(p, whole);
+}
+
+static const lzma_allocator lzma_large = {.alloc = lzma_large_alloc, .free = lzma_large_free};
+
 static long run_lzma(lzma_stream *z, lzma_ret started, const uint8_t *in, size_t len, uint8_t *out, size_t room)
 {
 	lzma_ret status = started;
@@ -64,14 +104,14 @@ static long run_lzma(lzma_stream *z, lzma_ret started, const uint8_t *in, size_t
 
 static long unpack_xz(const uint8_t *in, size_t len, uint8_t *out, size_t room)
 {
-	lzma_stream z = LZMA_STREAM_INIT;
+	lzma_stream z = {.allocator = &lzma_large};
 
 	return run_lzma(&z, lzma_stream_decoder(&z, MEMORY_LIMIT, 0), in, len, out, room);
 }
 
 static long unpack_lzma(const uint8_t *in, size_t len, uint8_t *out, size_t room)
 {
-	lzma_stream z = LZMA_STREAM_INIT;
+	lzma_stream z = {.allocator = &lzma_large};
 
 	return run_lzma(&z, lzma_alone_decoder(&z, MEMORY_LIMIT), in, len, out, room);
 }

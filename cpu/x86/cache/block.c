@@ -97,6 +97,7 @@ int block_cache_create(struct cpu *cpu, size_t size, const char **error)
 		*error = "no memory for translated code";
 		return -1;
 	}
+	memory_populate(cache->hash, sizeof(uint32_t) << BLOCK_HASH_BITS);
 	for (uint32_t i = 0; i <= frame_void(cpu); i++)
 		cpu->frames[i].blocks = BLOCK_NONE;
 	block_flush(cpu);
@@ -161,10 +162,25 @@ struct block *block_at(struct cpu *cpu, uint32_t host)
 	return host - b->host < b->host_len ? b : NULL;
 }
 
+/* The four arrays grow by pages, each of which is dear to have mapped alone. */
+static void warm_up(void *array, uint64_t used, uint64_t size, uint32_t *warm)
+{
+	enum { PIECE = 256 << 10 };
+
+	while (used > *warm && *warm < size) {
+		memory_populate((uint8_t *)array + *warm, size - *warm < PIECE ? size - *warm : PIECE);
+		*warm += PIECE;
+	}
+}
+
 void block_room(struct cpu *cpu)
 {
 	struct code_cache *cache = cpu->cache;
 
+	warm_up(cache->write, cache->used + BLOCK_HOST_MAX, cache->size, &cache->warm.write);
+	warm_up(cache->blocks, (cache->block_count + 2) * sizeof(struct block), cache->block_max * sizeof(struct block), &cache->warm.blocks);
+	warm_up(cache->links, (cache->link_count + BLOCK_LINKS_MAX) * sizeof(struct link), cache->link_max * sizeof(struct link), &cache->warm.links);
+	warm_up(cache->notes, cache->notes_used + BLOCK_NOTES_MAX, cache->notes_max, &cache->warm.notes);
 	if (cache->size - cache->used < BLOCK_HOST_MAX || cache->notes_max - cache->notes_used < BLOCK_NOTES_MAX ||
 	    cache->block_max - cache->block_count < 2 || cache->link_max - cache->link_count < BLOCK_LINKS_MAX)
 		block_flush(cpu);
@@ -319,7 +335,7 @@ void block_drop_at(struct cpu *cpu, uint32_t physical)
 		struct block *b = &cpu->cache->blocks[at >> 1];
 
 		at = b->page_next[at & 1];
-		if (physical - b->physical < b->guest_len)
+		if (physical - b->physical < b->guest_len && !(b->flags & BLOCK_COLD))
 			block_drop(cpu, b);
 	}
 }
@@ -421,6 +437,7 @@ void cpu_trim(struct cpu *cpu)
 	if (cache->used < TRIM_FROM)
 		return;
 	block_flush(cpu);
+	cache->warm.write = cache->warm.blocks = cache->warm.links = cache->warm.notes = 0;
 	madvise(cache->write, cache->size, MADV_REMOVE);
 	madvise(cache->blocks, cache->block_max * sizeof(struct block), MADV_DONTNEED);
 	madvise(cache->links, cache->link_max * sizeof(struct link), MADV_DONTNEED);

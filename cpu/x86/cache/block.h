@@ -17,7 +17,8 @@ enum {
 	BLOCK_RING0 = 16,	/* translated for ring 0 of a guest that has one (cpu_config.system) */
 	BLOCK_EXACT = 32,	/* all guest addresses are computed modulo 2^32 (address.c) */
 	BLOCK_CODE16 = 64,	/* translated from 16-bit code */
-	BLOCK_KEY = BLOCK_SEGMENTED | BLOCK_RING0 | BLOCK_CODE16,	/* what it depends on besides its bytes and its address */
+	BLOCK_COLD = 128,	/* user code of an address space that is cold (runs_cold()): all accesses are checked that can be */
+	BLOCK_KEY = BLOCK_SEGMENTED | BLOCK_RING0 | BLOCK_CODE16 | BLOCK_COLD,	/* what it depends on besides its bytes and its address */
 	BLOCK_DEAD = 4,		/* dropped; its host code stays until the cache is emptied, because it may be running */
 };
 
@@ -73,6 +74,9 @@ struct code_cache {
 	uint32_t *hash;			/* by physical address and EIP */
 	uint32_t *views;		/* by page and the address at which it is mapped */
 	uint64_t generation;		/* times emptied */
+	struct {
+		uint32_t write, blocks, links, notes;
+	} warm;				/* bytes of each that the host has mapped: see warm_up() */
 };
 
 enum { BLOCK_HASH_BITS = 18 /* there may be as many blocks */, BLOCK_VIEW_BITS = 13 };
@@ -98,7 +102,7 @@ static inline bool cache_contains(const struct code_cache *cache, uint64_t host)
 static inline uint8_t block_key(const struct cpu *cpu)
 {
 	return (uint8_t)((cpu->segmented ? BLOCK_SEGMENTED : 0) | (cpu->code16 ? BLOCK_CODE16 : 0) |
-			 (cpu->system_mode && cpu->cpl == 0 ? BLOCK_RING0 : 0));
+			 (cpu->system_mode && cpu->cpl == 0 ? BLOCK_RING0 : 0) | (runs_cold(cpu) ? BLOCK_COLD : 0));
 }
 
 /** block_find - the live block for code at @eip whose first byte is at guest-physical @physical, at a depth; or NULL. */
@@ -128,7 +132,7 @@ void block_unchain(struct cpu *cpu, struct block *block);
 void block_written(struct cpu *cpu, uint32_t frame);
 /** block_intact - is a BLOCK_CHECKED block still what memory holds? */
 bool block_intact(struct cpu *cpu, struct block *block);
-/** block_drop_at - forget all blocks with the instruction at this guest-physical address. */
+/** block_drop_at - forget all blocks with the instruction at this guest-physical address, but for cold ones, which have it checked anyway. */
 void block_drop_at(struct cpu *cpu, uint32_t physical);
 /** block_drop_frame - forget all code made from a frame. */
 void block_drop_frame(struct cpu *cpu, uint32_t frame);

@@ -73,9 +73,11 @@ static void forget_at(struct jump_table *table, uint32_t eip, uint32_t index)
 		jump_clear_entry(table, index);
 }
 
-/* An address may be in both places. */
+/* An address may be in both places. Nobody looks at a table that is empty: its pages need not exist. */
 static void forget(struct jump_table *table, uint32_t eip, unsigned depth)
 {
+	if (!table->log_count)
+		return;
 	forget_at(table, eip, jump_index(eip, depth));
 	forget_at(table, eip, jump_second_index(eip, depth));
 }

@@ -138,6 +138,27 @@ void compare_range(struct cpu *cpu, struct slot *slot, uint32_t first, uint32_t 
 	batches_finish(cpu, &batches);
 }
 
+/* Is the page known, and does it still show what it did? */
+static bool is_left(const struct cpu *cpu, const struct slot *slot, uint32_t page)
+{
+	uint32_t entry = shadow_get(&slot->shadow, page), pte;
+
+	if (!concerns(cpu, entry, LOOK_BOTH))
+		return false;
+	pte = mmu_peek(cpu, page << PAGE_SHIFT);
+	return pte && !((pte ^ entry) & PTE_FRAME);
+}
+
+bool compare_finds_nothing(const struct cpu *cpu, const struct slot *slot)
+{
+	for (uint32_t t = 0; t < kernel_table(cpu); t++)
+		for (unsigned group = 0; slot->shadow.table[t] && group < 16; group++)
+			for (uint64_t bits = slot->shadow.table[t]->used[group]; bits; bits &= bits - 1)
+				if (is_left(cpu, slot, t << 10 | group << 6 | (uint32_t)__builtin_ctzll(bits)))
+					return false;
+	return true;
+}
+
 void compare_user(struct cpu *cpu, struct slot *slot)
 {
 	compare_range(cpu, slot, 0, kernel_table(cpu), LOOK_KERNEL);

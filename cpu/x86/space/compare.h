@@ -21,6 +21,8 @@ void compare_page(struct cpu *cpu, struct slot *slot, uint32_t page, unsigned lo
 void compare_range(struct cpu *cpu, struct slot *slot, uint32_t first, uint32_t last, unsigned look);
 /** compare_user - the user half's kernel view now, its user view before user code runs. */
 void compare_user(struct cpu *cpu, struct slot *slot);
+/** compare_finds_nothing - of all that the slot in force knows in its user half: do the tables show none of it any more? */
+bool compare_finds_nothing(const struct cpu *cpu, const struct slot *slot);
 void compare_kernel(struct cpu *cpu, struct slot *slot);
 /** compare_local - what the kernel half shows of pages that are not global. */
 void compare_local(struct cpu *cpu, struct slot *slot);

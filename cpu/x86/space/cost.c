@@ -112,10 +112,12 @@ static unsigned between(uint64_t value, unsigned least, unsigned most)
  */
 static void decide(void)
 {
-	enum { TRIED_NS = 11000, CHECK_AFTER = 6, WORTH_IT = 96 };
+	enum { TRIED_NS = 11000, CHECK_AFTER = 6, WORTH_IT = 96, COLD_NS = 25000 };
+
 	found.page = found.signal + found.map + found.take + 1;
 	found.check_after = between((uint64_t)CHECK_AFTER * TRIED_NS / found.page, 1, 2 * CHECK_AFTER);
 	found.worth_it = between((uint64_t)WORTH_IT * TRIED_NS / found.page, 8, 2 * WORTH_IT);
+	found.cold_start = found.page > COLD_NS;
 	found.pieces = found.touch > 1500;
 	/* A page that is hidden along comes back, if it does at all, by a signal and a call that grants. */
 	found.bridge = found.take > 3000 ? between(2 * found.take / (found.signal + 1), 1, 4) : 0;

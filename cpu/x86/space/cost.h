@@ -26,6 +26,7 @@ struct cost {
 	unsigned check_after;	/* faults until an instruction is checked (soft.h) */
 	unsigned worth_it;	/* faults that a checked instruction must save between two ticks that meet it */
 	uint32_t page;		/* what a page in a window costs, from its fault to its end, in ns */
+	bool cold_start;	/* an address space is to earn its windows (slot.h) */
 	bool pieces;		/* the host is to map memory in pieces, not page by page (warm.h) */
 	unsigned bridge;	/* pages that may be hidden along with two others so that these are taken away by one call, not two */
 };

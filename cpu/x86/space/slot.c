@@ -7,6 +7,7 @@
 #include "cpu/x86/space/slot.h"
 
 #include "cpu/x86/space/codepage.h"
+#include "cpu/x86/space/cost.h"
 #include "cpu/x86/space/half.h"
 #include "cpu/x86/space/maps.h"
 #include "cpu/x86/space/probe.h"
@@ -215,12 +216,19 @@ static struct slot *oldest(struct cpu *cpu, bool mapped)
 	return oldest;
 }
 
+void slot_begin(struct cpu *cpu, struct slot *slot)
+{
+	slot->cold = cpu->cost->cold_start;
+	slot->met = 0;
+}
+
 struct slot *slot_take(struct cpu *cpu, uint32_t pgd)
 {
 	struct slot *slot = cpu->slot_count > 1 ? oldest(cpu, false) : cpu->slot;
 
 	empty_user(cpu, slot);
 	slot->pgd = pgd;
+	slot_begin(cpu, slot);
 	cpu->stats.slot_reuse++;
 	return slot;
 }

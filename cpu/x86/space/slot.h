@@ -27,6 +27,8 @@ struct slot {
 	bool kernel_stale;		/* compare the kernel half before it is used again */
 	bool user_stale;		/* compare the user half's user view before user code runs again */
 	bool jumps_stale;		/* empty the jump table before user code runs again */
+	bool cold;			/* its user code has all accesses checked: see COLD_TICKS */
+	unsigned met;			/* while cold: how often a kick has found its user code running */
 	bool distrusted;		/* the host refused to take access away: empty it before the guest runs */
 };
 
@@ -68,6 +70,16 @@ void slots_empty_distrusted(struct cpu *cpu);
 struct slot *slot_find(struct cpu *cpu, uint32_t pgd);
 /** slot_take - a slot other than the one in force, if there are several, with nothing in its user half, for the address space of @pgd. */
 struct slot *slot_take(struct cpu *cpu, uint32_t pgd);
+
+/*
+ * Where a page in a window is dear (cost.h), most address spaces do not live long enough to be worth any: that of a shell's child between
+ * fork and exec, that of `true`. So there one begins cold, without windows and with all accesses of its user code checked (soft.h), and is
+ * not cold any more when so many kicks have found that running.
+ */
+enum { COLD_TICKS = 2 };
+
+/** slot_begin - the address space in a slot is a new one. Jump tables may have what only one does that is not cold. */
+void slot_begin(struct cpu *cpu, struct slot *slot);
 
 /** slots_make_room - give up the windows that have been idle longest; if no others have any, our own. */
 void slots_make_room(struct cpu *cpu);

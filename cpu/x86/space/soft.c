@@ -12,14 +12,20 @@
 enum { SETS = 512, WAYS = 4, PATIENCE_STEP = 3, MOST_PATIENCE = 9, HOLD = 16 };
 enum { NO_TAG = 1 };
 
-/* A string instruction that is checked takes some 60 ns for each page more, and leaves translated code. */
-enum { STRING_PAGES = 32, STRING_PAGE_NS = 86, STRING_SPAN = 8192 };
+/*
+ * What it takes C to look a page up, for a string instruction that is checked or for an access that missed; such a miss counts for two, since it
+ * leaves translated code for nothing else, and one in MISSES stands for all.
+ */
+enum { STRING_PAGES = 32, LOOKED_UP_NS = 86, LOOKED_UP_SPAN = 8192, MISSES = 16 };
+
+/* Somebody who is met checked at a kick, of which there are some 250 a second while the guest runs, has lost about so much. */
+enum { MET_NS = 2000000, MOST_MET = 250 };
 
 /* An instruction that has met missing pages. They are kept in sets of WAYS. */
 struct soft_insn {
 	uint32_t physical;
 	uint32_t faults;	/* since it was entered, or since it was last met */
-	uint32_t pages;		/* that it went through as a string instruction, in the same time */
+	uint32_t pages;		/* that C has looked up for it, in the same time */
 	uint8_t checked;
 	uint8_t patience;	/* threshold is cost.check_after << this */
 	uint8_t met;
@@ -105,6 +111,23 @@ bool soft_is_checked(struct cpu *cpu, uint32_t physical)
 	return insn && insn->checked;
 }
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Faults that it takes to become checked. */
+static unsigned price(const struct cpu *cpu, const struct soft_insn *insn)
+{
+	return cpu->cost->check_after << insn->patience;
+}
+
+/* What a checked one may lose, in faults, before it has to pay that once more: some of it, or it would be found wanting at its first rest. */
+static unsigned credit(const struct cpu *cpu, const struct soft_insn *insn)
+{
+	return cpu->cost->check_after + price(cpu, insn) / 8;
+}
+
 bool soft_note_fault(struct cpu *cpu, uint32_t physical)
 {
 	struct soft_insn *insn = find(cpu, physical);
@@ -115,7 +138,7 @@ bool soft_note_fault(struct cpu *cpu, uint32_t physical)
 		return false;
 	insn->faults++;
 	insn->hold = HOLD;
-	if (insn->checked || insn->faults < cpu->cost->check_after << insn->patience)
+	if (insn->checked || insn->faults < price(cpu, insn))
 		return false;
 	insn->checked = 1;
 	insn->met = 0;
@@ -135,15 +158,42 @@ bool soft_note_met(struct cpu *cpu, uint32_t physical)
 {
 	struct soft_insn *insn = find(cpu, physical);
 
-	if (!insn || !insn->checked || ++insn->met < 2)
+	if (!insn || !insn->checked || ++insn->met < least(MOST_MET, 2 + (uint32_t)((uint64_t)credit(cpu, insn) * cpu->cost->page / MET_NS)))
 		return false;
-	if (insn->faults >= cpu->cost->worth_it * 2) {
+	if (insn->faults >= cpu->cost->worth_it * insn->met) {
 		insn->met = 0;
-		insn->faults = 0;
+		insn->faults = insn->pages = 0;
 		return false;
 	}
 	uncheck(insn);
 	return true;
+}
+
+/*
+ * The instruction at EIP has had C look up @pages more; windows would have met @faults there. Is that still worth its check? Where a kick
+ * finds it is no measure for these: it is in C most of the time.
+ */
+static void account(struct cpu *cpu, unsigned pages, unsigned faults)
+{
+	struct cpu_fault unused;
+	struct soft_insn *insn;
+	uint32_t pte, physical;
+
+	if (mmu_walk(cpu, code_address(cpu, cpu->eip), cpu->user ? MMU_USER : 0, &pte, &unused))
+		return;
+	physical = (pte & PTE_FRAME) | (code_address(cpu, cpu->eip) & PAGE_MASK);
+	insn = find(cpu, physical);
+	if (!insn || !insn->checked)
+		return;
+	insn->faults += faults;
+	insn->pages += pages;
+	if ((uint64_t)insn->pages * LOOKED_UP_NS > (uint64_t)cpu->cost->page * (credit(cpu, insn) + insn->faults)) {
+		uncheck(insn);
+		cpu->frame_owner->drop_at(cpu, physical);
+	} else if (insn->pages > LOOKED_UP_SPAN) {	/* what was long ago counts less */
+		insn->pages /= 2;
+		insn->faults /= 2;
+	}
 }
 
 static void enter(struct cpu *cpu, uint32_t linear, uint32_t pte, bool write)
@@ -201,6 +251,10 @@ enum soft_result soft_miss(struct cpu *cpu, uint32_t linear, uint32_t kind, stru
 	bool write = kind & SOFT_WRITE;
 	uint32_t last = linear + (kind & 0xff) - 1, pte;
 
+	if (kind & SOFT_ALIGNED && linear % 16) {
+		*fault = (struct cpu_fault){ .vector = TRAP_GP };
+		return SOFT_FAULT;
+	}
 	if (mmu_walk(cpu, linear, access_for(cpu, write), &pte, fault))
 		return SOFT_FAULT;
 	if ((linear ^ last) & ~PAGE_MASK || pushes_itself_out(cpu, linear))
@@ -210,7 +264,13 @@ enum soft_result soft_miss(struct cpu *cpu, uint32_t linear, uint32_t kind, stru
 	if (write)
 		frame_written(cpu, pte >> PAGE_SHIFT);
 	enter(cpu, linear, pte, write);
-	return meet(cpu, linear, pte, write) ? SOFT_NEW : SOFT_DONE;
+	if (runs_cold(cpu))
+		return SOFT_DONE;
+	if (meet(cpu, linear, pte, write))
+		return SOFT_NEW;
+	if (!(++cpu->soft_misses % MISSES))
+		account(cpu, 2 * MISSES, 0);
+	return SOFT_DONE;
 }
 
 /* --- strings ------------------------------------------------------------------------------------------------------------- */
@@ -233,7 +293,8 @@ static int place(struct cpu *cpu, uint32_t linear, bool write, uint8_t **host, s
 	}
 	if (write)
 		frame_written(cpu, pte >> PAGE_SHIFT);
-	run->faults += meet(cpu, linear, pte, write);
+	if (!runs_cold(cpu))
+		run->faults += meet(cpu, linear, pte, write);
 	*host = mmu_host(cpu, pte, write) + (linear & PAGE_MASK);
 	return 0;
 }
@@ -265,11 +326,6 @@ static void store(uint8_t *to, uint32_t value, uint32_t count, unsigned size)
 static uint32_t elements_left(uint32_t linear, unsigned size)
 {
 	return (PAGE_SIZE - (linear & PAGE_MASK)) / size;
-}
-
-static uint32_t least(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
 }
 
 /* As many elements as fit in one page of each side. 0: an element straddles pages. */
@@ -312,26 +368,6 @@ static int string_pieces(struct cpu *cpu, const struct insn *insn, bool moves, s
 	return 1;
 }
 
-/* Is the string instruction at this guest-physical address, which has just run, still worth its check? */
-static bool worth_it(struct cpu *cpu, uint32_t physical, const struct string_run *run)
-{
-	struct soft_insn *insn = find(cpu, physical);
-
-	if (!insn || !insn->checked)
-		return true;
-	insn->faults += run->faults;
-	insn->pages += run->pages;
-	if ((uint64_t)insn->pages * STRING_PAGE_NS > (uint64_t)cpu->cost->page * (cpu->cost->check_after + insn->faults)) {
-		uncheck(insn);
-		return false;
-	}
-	if (insn->pages > STRING_SPAN) {	/* what was long ago counts less */
-		insn->pages /= 2;
-		insn->faults /= 2;
-	}
-	return true;
-}
-
 static bool is_movs(const struct insn *insn)
 {
 	return (insn->op & 0xfe) == 0xa4;
@@ -342,29 +378,23 @@ static bool is_stos(const struct insn *insn)
 	return (insn->op & 0xfe) == 0xaa;
 }
 
-bool soft_does_string(const struct insn *insn)
+bool soft_does_string(const struct insn *insn, bool cold)
 {
-	return (is_movs(insn) || is_stos(insn)) && insn->prefix & (PFX_REP | PFX_REPNE);
+	return (is_movs(insn) || is_stos(insn)) && (cold || insn->prefix & (PFX_REP | PFX_REPNE));
 }
 
 int soft_string(struct cpu *cpu, const struct insn *insn, struct cpu_fault *fault)
 {
 	bool moves = is_movs(insn), repeats = insn->prefix & (PFX_REP | PFX_REPNE);
 	struct string_run run = { .fault = fault };
-	struct cpu_fault unused;
-	uint32_t pte;
 	int result;
 
 	if ((!moves && !is_stos(insn)) || cpu->flags & FLAG_DF || cpu->segmented || insn->adsize != 4 ||
 	    (moves && insn->seg != S_DS && insn->seg != S_ES && insn->seg != S_SS && insn->seg != S_CS))
 		return 0;
 	result = string_pieces(cpu, insn, moves, &run);
-	if (!mmu_walk(cpu, cpu->eip, access_for(cpu, false), &pte, &unused)) {	/* CS is flat */
-		uint32_t physical = (pte & PTE_FRAME) | (cpu->eip & PAGE_MASK);
-
-		if (!worth_it(cpu, physical, &run))
-			cpu->frame_owner->drop_at(cpu, physical);
-	}
+	if (!runs_cold(cpu))
+		account(cpu, run.pages, run.faults);
 	if (result > 0 && (!repeats || !cpu->gpr[R_ECX]))
 		cpu->eip += insn->len;
 	return result;

@@ -13,8 +13,12 @@
  * it saves faults that windows would have had. Those are the guest's own, and one for each page until the guest takes that away;
  * the TLB's other misses are the check's own fault (VIEW_MET in the shadow tells them apart). Every kick looks where it found the
  * guest, and an instruction that is met often but saves little becomes bare again, and must then cost several times as many faults
- * before it is checked once more. String instructions run in C meanwhile, where no kick meets them, and count the pages they go
- * through instead.
+ * before it is checked once more. What it does in C no kick meets there: the pages that a string instruction goes through, and the
+ * misses that no window would have had, are counted instead.
+ *
+ * Where pages in windows are dear, whole address spaces begin like this (slot.h, COLD_TICKS): all that can be checked is, in blocks of
+ * their own (BLOCK_COLD), which count nothing and are the same for all that are cold. Most processes end before they are found running
+ * twice; the others lose some milliseconds at a third of their speed.
  *
  * The entries hold translations for one address space and one CPL, and go whenever either changes or the guest announces any
  * change to its tables; frames with translated code are never entered for writing. Where ring 0 has blocks of its own (BLOCK_RING0) it
@@ -25,7 +29,7 @@
 
 #include "cpu/x86/state.h"
 
-enum { SOFT_WRITE = 1 << 8 };
+enum { SOFT_WRITE = 1 << 8, SOFT_ALIGNED = 1 << 9 /* to 16 bytes, or it is #GP, before any page is looked for */ };
 
 int soft_create(struct cpu *cpu);
 void soft_destroy(struct cpu *cpu);
@@ -68,8 +72,11 @@ enum soft_result {
 /** soft_miss - a checked access missed. */
 enum soft_result soft_miss(struct cpu *cpu, uint32_t linear, uint32_t kind, struct cpu_fault *fault);
 
-/** soft_does_string - is it one for soft_string()? Others, and those that are not repeated, are better off with signals than with exits. */
-bool soft_does_string(const struct insn *insn);
+/**
+ * soft_does_string - is it one for soft_string()? Others, and those that are not repeated, are better off with signals than with exits.
+ * @cold: in a cold block, where no window is to be expected.
+ */
+bool soft_does_string(const struct insn *insn, bool cold);
 
 /**
  * soft_string - MOVS or STOS, repeated or not, by the page, without windows

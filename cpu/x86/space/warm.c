@@ -5,10 +5,7 @@
 #include "cpu/x86/space/warm.h"
 
 #include "cpu/x86/space/maps.h"
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23	/* Linux 5.14 */
-#endif
+#include "host/memory_file.h"
 
 static size_t bitmap_size(const struct cpu *cpu)
 {
@@ -48,6 +45,6 @@ void warm_piece(struct cpu *cpu, uint32_t frame)
 
 	if (count > cpu->ram.pages - first)
 		count = cpu->ram.pages - first;
-	madvise(cpu->ram.base + ((size_t)first << PAGE_SHIFT), (size_t)count << PAGE_SHIFT, MADV_POPULATE_WRITE);
+	memory_populate(cpu->ram.base + ((size_t)first << PAGE_SHIFT), (size_t)count << PAGE_SHIFT);
 	atomic_fetch_or_explicit(&cpu->warm[piece / 64], 1ull << piece % 64, memory_order_relaxed);
 }

@@ -14,6 +14,7 @@
 
 #include "cpu/x86/space/codepage.h"
 #include "cpu/x86/space/compare.h"
+#include "cpu/x86/space/cost.h"
 #include "cpu/x86/space/fill.h"
 #include "cpu/x86/space/half.h"
 #include "cpu/x86/space/reach.h"
@@ -107,6 +108,11 @@ void window_settle(struct cpu *cpu)
 		settle_user(cpu);
 	if (cpu->fault_page != ~0u)
 		settle_awaited(cpu);
+	if (runs_cold(cpu) && cpu->slot->met >= COLD_TICKS) {
+		cpu->slot->cold = cpu->cold = false;
+		cpu->slot->jumps_stale = true;
+		cpu->stats.warmed++;
+	}
 	if (cpu->user && cpu->slot->jumps_stale) {
 		cpu->frame_owner->forget_user(cpu, cpu->slot->number);
 		cpu->slot->jumps_stale = false;
@@ -135,6 +141,7 @@ static void use(struct cpu *cpu)
 	else
 		slot = slot_take(cpu, cpu->mmu.root);
 	cpu->slot = slot;
+	cpu->cold = slot->cold;
 	if (slot->kernel_stale)
 		compare_kernel(cpu, slot);
 	else if (slot->local.count)
@@ -150,6 +157,22 @@ static void use(struct cpu *cpu)
 	}
 }
 
+/*
+ * The guest is about to turn to another address space. One of which nothing is left belonged to a process that has ended: the next one that
+ * has its tables in the same place begins as any other does.
+ */
+static void leave(struct cpu *cpu)
+{
+	struct slot *slot = cpu->slot;
+
+	if (slot->cold == cpu->cost->cold_start && !slot->met)
+		return;
+	if (!compare_finds_nothing(cpu, slot))
+		return;
+	slot_begin(cpu, slot);
+	slot->jumps_stale = true;
+}
+
 void cpu_set_linear(struct cpu *cpu, uint32_t limit)
 {
 	slots_free_all(cpu);
@@ -161,6 +184,7 @@ void cpu_set_linear(struct cpu *cpu, uint32_t limit)
 
 void cpu_set_pgd(struct cpu *cpu, uint32_t pgd)
 {
+	leave(cpu);
 	mmu_set_lguest(cpu, pgd);
 	use(cpu);
 }
@@ -170,6 +194,7 @@ bool cpu_set_paging(struct cpu *cpu, const struct cpu_paging *paging)
 	const struct mmu_mode *mode = cpu->mmu.mode;
 	uint32_t flags = cpu->mmu.flags;
 
+	leave(cpu);
 	if (!mmu_set(cpu, paging))
 		return false;
 	if (cpu->mmu.mode != mode) {	/* roots mean something else now */

@@ -258,13 +258,19 @@ void emit_copy(struct emit *e, const struct cpu *cpu, const struct insn *insn, c
 		emit_swap(e, (unsigned)swap);
 }
 
-void emit_on_host(struct emit *e, const struct insn *insn, const uint8_t *bytes, unsigned base)
+void emit_on_host(struct emit *e, const struct insn *insn, const uint8_t *bytes, unsigned base, bool swap)
 {
+	unsigned reg = swap ? insn->reg - 4u : insn->modrm >> 3 & 7u;
+
+	if (swap)
+		emit_swap(e, reg);
 	emit_prefixes(e, insn);
 	emit8(e, 0x41);
 	emit_opcode(e, insn);
-	emit8(e, (uint8_t)((insn->modrm & 0x38) | (base & 7)));	/* [base]; not r12 or r13 */
+	emit8(e, (uint8_t)(reg << 3 | (base & 7)));	/* [base]; not r12 or r13 */
 	emit_immediates(e, insn, bytes);
+	if (swap)
+		emit_swap(e, reg);
 }
 
 void emit_operand(struct emit *e, const struct cpu *cpu, const struct insn *insn, uint8_t prefix, unsigned opcode, unsigned reg,

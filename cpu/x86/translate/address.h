@@ -16,8 +16,8 @@ void emit_address(struct emit *e, const struct cpu *cpu, const struct insn *insn
 /** emit_copy - @insn itself, with its memory operand, if any, moved into the window. */
 void emit_copy(struct emit *e, const struct cpu *cpu, const struct insn *insn, const uint8_t *bytes);
 
-/** emit_on_host - @insn on the host address in @base (r8 to r11), which is inside guest RAM: see soft.h. */
-void emit_on_host(struct emit *e, const struct insn *insn, const uint8_t *bytes, unsigned base);
+/** emit_on_host - @insn on the host address in @base (r8 to r11), which is inside guest RAM: see soft.h. @swap: its register is AH to BH. */
+void emit_on_host(struct emit *e, const struct insn *insn, const uint8_t *bytes, unsigned base, bool swap);
 
 /**
  * emit_operand - an instruction of ours on the memory operand of @insn: [prefix] opcode reg, operand

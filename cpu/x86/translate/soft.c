@@ -8,44 +8,89 @@
  *	r9d = page of the operand's last byte		another page than the first's: no match, and C sorts it out
  *	match? then r9 = host address, flags and rax back, and the instruction runs on [r9].
  *
- * Only integer instructions of known operand size are done this way, and those that push, pop, call and return. Where there are two
- * accesses, r12d holds what the first one loaded; a miss of the second starts the instruction again.
+ * Integer and SSE instructions of known operand size are done this way, and those that push, pop, call and return. Where there are two
+ * accesses, r12d holds what the first one loaded; a miss of the second starts the instruction again. The x87 is left out: it remembers the
+ * address of its last operand, which must not be one of the host's.
  */
 #include "cpu/x86/space/soft.h"
 #include "cpu/x86/translate/address.h"
+#include "cpu/x86/translate/odd.h"
 #include "cpu/x86/translate/translate.h"
+
+/* SSE: size of a memory operand by mandatory prefix: none, 66, F3, F2; 0: not one of ours. MMX is not, nor x87 (below). */
+static const struct { uint8_t first, last, size[4]; } vectors[] = {
+	{ 0x10, 0x11, { 16, 16, 4, 8 } }, { 0x12, 0x13, { 8, 8, 0, 0 } },   { 0x14, 0x15, { 16, 16, 0, 0 } }, { 0x16, 0x17, { 8, 8, 0, 0 } },
+	{ 0x28, 0x29, { 16, 16, 0, 0 } }, { 0x2a, 0x2a, { 0, 0, 4, 4 } },   { 0x2c, 0x2d, { 0, 0, 4, 8 } },   { 0x2e, 0x2f, { 4, 8, 0, 0 } },
+	{ 0x51, 0x51, { 16, 16, 4, 8 } }, { 0x54, 0x57, { 16, 16, 0, 0 } }, { 0x58, 0x59, { 16, 16, 4, 8 } }, { 0x5a, 0x5a, { 8, 16, 4, 8 } },
+	{ 0x5b, 0x5b, { 16, 16, 16, 0 } }, { 0x5c, 0x5f, { 16, 16, 4, 8 } }, { 0x60, 0x6d, { 0, 16, 0, 0 } }, { 0x6e, 0x6e, { 0, 4, 0, 0 } },
+	{ 0x6f, 0x6f, { 0, 16, 16, 0 } }, { 0x70, 0x70, { 0, 16, 16, 16 } }, { 0x74, 0x76, { 0, 16, 0, 0 } }, { 0x7e, 0x7e, { 0, 4, 8, 0 } },
+	{ 0x7f, 0x7f, { 0, 16, 16, 0 } }, { 0xc2, 0xc2, { 16, 16, 4, 8 } }, { 0xc6, 0xc6, { 16, 16, 0, 0 } }, { 0xd1, 0xd5, { 0, 16, 0, 0 } },
+	{ 0xd6, 0xd6, { 0, 8, 0, 0 } },   { 0xd8, 0xe5, { 0, 16, 0, 0 } },  { 0xe7, 0xef, { 0, 16, 0, 0 } },  { 0xf1, 0xf6, { 0, 16, 0, 0 } },
+	{ 0xf8, 0xfe, { 0, 16, 0, 0 } },
+};
+
+static unsigned vector_size(const struct insn *in)
+{
+	unsigned prefix = in->prefix & (PFX_OPSIZE | PFX_REP | PFX_REPNE);
+	unsigned which = prefix == 0 ? 0 : prefix == PFX_OPSIZE ? 1 : prefix == PFX_REP ? 2 : 3;
+
+	if (prefix & (prefix - 1))
+		return 0;
+	for (unsigned i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++)
+		if (in->op >= vectors[i].first && in->op <= vectors[i].last)
+			return vectors[i].size[which];
+	return 0;
+}
+
+static unsigned primary_size(const struct insn *in, unsigned size)
+{
+	if (in->op < 0x40)
+		return size;
+	switch (in->op) {
+	case 0x69: case 0x6b:
+	case 0x80: case 0x81: case 0x82: case 0x83: case 0x84: case 0x85: case 0x86: case 0x87: case 0x88: case 0x89: case 0x8a: case 0x8b:
+	case 0xc0: case 0xc1: case 0xc6: case 0xc7: case 0xd0: case 0xd1: case 0xd2: case 0xd3: case 0xf6: case 0xf7: case 0xfe: case 0xff:
+		return size;
+	default:
+		return 0;
+	}
+}
+
+static unsigned second_size(const struct insn *in, unsigned size)
+{
+	switch (in->op) {
+	case 0xb6: case 0xbe:
+		return 1;
+	case 0xb7: case 0xbf:
+		return 2;
+	case 0xa4: case 0xa5: case 0xac: case 0xad: case 0xaf: case 0xb0: case 0xb1: case 0xba: case 0xbc: case 0xbd: case 0xc0: case 0xc1:
+		return size;
+	case 0xc7:
+		return (in->modrm >> 3 & 7) == 1 ? 8 : 0;	/* CMPXCHG8B */
+	default:
+		return (in->op & 0xf0) == 0x90 ? 1 : (in->op & 0xf0) == 0x40 ? size : 0;
+	}
+}
 
 /* Operand size in memory of the instructions we handle; 0: not one of them. */
 static unsigned operand_size(const struct insn *in)
 {
 	unsigned size = in->flags & INSN_BYTE ? 1 : in->opsize;
 
+	if (in->flags & INSN_FPU && !(in->flags & INSN_SSE && in->map == MAP_0F))
+		return 0;
+	if (in->flags & INSN_SSE)
+		return in->map == MAP_0F ? vector_size(in) : 0;
 	if (in->prefix & (PFX_REP | PFX_REPNE))
 		return 0;
-	if (in->map == MAP_PRIMARY) {
-		if (in->op < 0x40 || (in->op >= 0x80 && in->op <= 0x8b) || (in->op >= 0xc6 && in->op <= 0xc7) ||
-		    (in->op >= 0xf6 && in->op <= 0xf7) || in->op >= 0xfe)
-			return in->op == 0x63 ? 0 : size;
-		return 0;
-	}
-	if (in->map != MAP_0F)
-		return 0;
-	switch (in->op) {
-	case 0xb6: case 0xbe:
-		return 1;
-	case 0xb7: case 0xbf:
-		return 2;
-	case 0xaf: case 0xb0: case 0xb1: case 0xc0: case 0xc1:
-		return size;
-	default:
-		return (in->op & 0xf0) == 0x90 ? 1 : 0;
-	}
+	return in->map == MAP_PRIMARY ? primary_size(in, size) : in->map == MAP_0F ? second_size(in, size) : 0;
 }
 
-/* r8d holds the address. Leaves r9 = host address, or the block. */
-static void emit_check(struct translation *t, unsigned size, bool write)
+/* r8d holds the address. Leaves r9 = host address, or the block. @kind: size and what else C is told (soft.h). */
+static void emit_check(struct translation *t, unsigned kind)
 {
 	struct emit *e = &t->e;
+	unsigned size = kind & 0xff, write = kind & SOFT_WRITE;
 	uint32_t entries = t->block->flags & BLOCK_RING0 ? CPU_SOFT_RING0 : CPU_SOFT, tag = entries + (write ? 4 : 0);
 	uint8_t *slow, *done;
 
@@ -71,29 +116,39 @@ static void emit_check(struct translation *t, unsigned size, bool write)
 	emit8(e, 0x9e);
 	emit_mov64(e, R_EAX, H_R11);
 	emit_mov_imm(e, H_R9, t->eip);
-	emit_mov_imm(e, H_R10, size | (write ? SOFT_WRITE : 0));
+	emit_mov_imm(e, H_R10, kind);
 	emit_jmp_field(e, CPU_EXITS + 8 * REASON_SOFT);
 	emit_here(e, done);
 	t->block->flags |= BLOCK_SOFT;
 }
 
-static bool soft_copy(struct translation *t)
+/* Of those of 16 bytes all but MOVUPS, MOVUPD and MOVDQU. */
+static bool is_aligned(const struct insn *in)
+{
+	bool unaligned = in->op == 0x10 || in->op == 0x11 || ((in->op == 0x6f || in->op == 0x7f) && in->prefix & PFX_REP);
+
+	return in->flags & INSN_SSE && vector_size(in) == 16 && !unaligned;
+}
+
+/* AH to BH, which an instruction with a REX prefix cannot name. */
+static bool names_high_byte(const struct insn *in)
+{
+	return in->flags & INSN_BYTE && in->flags & INSN_REG_ACCESS && !(in->flags & INSN_RM8) && in->reg >= 4;
+}
+
+static void soft_copy(struct translation *t)
 {
 	const struct insn *in = &t->insn;
-	unsigned size = operand_size(in);
 
-	if (!in->mem || !size || ((in->flags & INSN_BYTE) && (in->flags & INSN_REG_ACCESS) && in->reg >= 4))
-		return false;
 	emit_address(&t->e, t->cpu, in, true);
-	emit_check(t, size, in->flags & INSN_WRITES_RM);
-	emit_on_host(&t->e, in, t->bytes, H_R9);
-	return true;
+	emit_check(t, operand_size(in) | (in->flags & INSN_WRITES_RM ? SOFT_WRITE : 0) | (is_aligned(in) ? SOFT_ALIGNED : 0));
+	emit_on_host(&t->e, in, t->bytes, H_R9, names_high_byte(in));
 }
 
 /* r8d holds the address. mov reg, [r9] */
 static void checked_load(struct translation *t, unsigned reg)
 {
-	emit_check(t, 4, false);
+	emit_check(t, 4);
 	emit_rex(&t->e, 0, reg, 0, H_R9);
 	emit8(&t->e, 0x8b);
 	emit8(&t->e, (uint8_t)((reg & 7) << 3 | (H_R9 & 7)));
@@ -107,7 +162,7 @@ static void checked_push(struct translation *t, int reg, uint32_t imm)
 	struct emit *e = &t->e;
 
 	emit_lea(e, H_R8, R_ESP, -4);
-	emit_check(t, 4, true);
+	emit_check(t, 4 | SOFT_WRITE);
 	emit_rex(e, 0, reg < 0 ? 0 : (unsigned)reg, 0, H_R9);
 	if (reg < 0) {			/* mov dword [r9], imm */
 		emit8(e, 0xc7), emit8(e, H_R9 & 7);
@@ -137,50 +192,45 @@ static void soft_moffs(struct translation *t)
 	struct emit *e = &t->e;
 
 	emit_address(e, t->cpu, &as, true);
-	emit_check(t, size, t->insn.op & 2);
+	emit_check(t, size | (t->insn.op & 2 ? SOFT_WRITE : 0));
 	if (size == 2)
 		emit8(e, 0x66);
 	emit8(e, 0x41), emit8(e, opcode[t->insn.op & 3]), emit8(e, R_EAX << 3 | (H_R9 & 7));
 }
 
-/* ESP is settled, as before every instruction that is checked. */
-static bool soft_stack(struct translation *t)
+static void soft_stack(struct translation *t)
 {
 	const struct insn *in = &t->insn;
 
-	if (in->opsize != 4 || t->cpu->segmented)
-		return false;
 	switch (in->action) {
 	case ACT_PUSH_REG:
 		checked_push(t, in->op & 7, 0);
-		return true;
+		break;
 	case ACT_PUSH_IMM:
 		checked_push(t, NO_REGISTER, in->imm);
-		return true;
+		break;
 	case ACT_PUSH_MEM:
 		checked_operand(t, H_R12);
 		checked_push(t, H_R12, 0);
-		return true;
+		break;
 	case ACT_POP_REG:
 		emit_mov32(&t->e, H_R8, R_ESP);
 		checked_load(t, in->op & 7);
 		t->esp = (in->op & 7) == R_ESP ? 0 : 4;
-		return true;
+		break;
 	default:	/* LEAVE */
 		emit_mov32(&t->e, H_R8, R_EBP);
 		checked_load(t, R_EBP);
 		emit_lea(&t->e, R_ESP, H_R8, 4);
-		return true;
+		break;
 	}
 }
 
-static bool soft_flow(struct translation *t)
+static void soft_flow(struct translation *t)
 {
 	const struct insn *in = &t->insn;
 	uint32_t next = t->eip + in->len;
 
-	if (in->opsize != 4 || t->cpu->segmented)
-		return false;
 	switch (in->action) {
 	case ACT_CALL:
 		checked_push(t, NO_REGISTER, next);
@@ -204,29 +254,54 @@ static bool soft_flow(struct translation *t)
 		break;
 	}
 	t->done = true;
-	return true;
 }
 
-bool translate_soft(struct translation *t, uint32_t physical)
+static bool can_check(const struct translation *t)
 {
-	if (t->apart || !soft_is_checked(t->cpu, physical))
-		return false;
-	switch (t->insn.action) {
+	const struct insn *in = &t->insn;
+
+	switch (in->action) {
 	case ACT_COPY:
-		return soft_copy(t);
+		return in->mem && operand_size(in) && !odd_cannot_copy(t->cpu, in, t->e.exact);
 	case ACT_MOFFS:
-		soft_moffs(t);
 		return true;
-	case ACT_PUSH_REG: case ACT_PUSH_IMM: case ACT_PUSH_MEM: case ACT_POP_REG: case ACT_LEAVE:
-		return soft_stack(t);
-	case ACT_CALL: case ACT_CALL_IND: case ACT_JMP_IND: case ACT_RET:
-		return soft_flow(t);
+	case ACT_PUSH_REG: case ACT_PUSH_IMM: case ACT_PUSH_MEM: case ACT_POP_REG: case ACT_LEAVE: case ACT_CALL: case ACT_CALL_IND: case ACT_RET:
+		return in->opsize == 4 && !t->cpu->segmented;
+	case ACT_JMP_IND:
+		return in->mem && in->opsize == 4 && !t->cpu->segmented;
 	case ACT_STRING:
-		if (!soft_does_string(&t->insn))
-			return false;
-		translate_emulate(t);
-		return true;
+		return soft_does_string(in, t->block->flags & BLOCK_COLD);
 	default:
 		return false;
+	}
+}
+
+bool translate_is_checked(const struct translation *t, uint32_t physical)
+{
+	bool cold = t->block->flags & BLOCK_COLD;
+
+	if (t->apart || (!cold && !(t->cpu->frames[physical >> PAGE_SHIFT].soft && soft_is_checked(t->cpu, physical))))
+		return false;
+	return can_check(t);
+}
+
+void translate_soft(struct translation *t)
+{
+	switch (t->insn.action) {
+	case ACT_COPY:
+		soft_copy(t);
+		break;
+	case ACT_MOFFS:
+		soft_moffs(t);
+		break;
+	case ACT_CALL: case ACT_CALL_IND: case ACT_JMP_IND: case ACT_RET:
+		soft_flow(t);
+		break;
+	case ACT_STRING:
+		translate_emulate(t);
+		break;
+	default:
+		soft_stack(t);
+		break;
 	}
 }

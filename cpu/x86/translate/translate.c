@@ -147,8 +147,6 @@ static void translate_one(struct translation *t)
 
 	if (translate_move_esp(t))
 		return;
-	if (in->flags & (INSN_FPU | INSN_SSE) && in->action != ACT_UD)
-		translate_fpu_check(t);
 	switch (in->action) {
 	case ACT_COPY:
 		if (odd_cannot_copy(t->cpu, in, t->e.exact))
@@ -389,7 +387,7 @@ struct block *translate(struct cpu *cpu, uint32_t physical, unsigned depth, unsi
 	struct translation t = { .cpu = cpu, .eip = cpu->eip, .source = source, .apart = flags & TRANSLATE_APART };
 	unsigned count = 0, limit = t.apart ? 1 : MAX_INSNS;
 	uint32_t at = physical;
-	bool checked;
+	bool checked, soft;
 
 	block_room(cpu);
 	t.block = block_new(cpu);
@@ -418,7 +416,8 @@ struct block *translate(struct cpu *cpu, uint32_t physical, unsigned depth, unsi
 			translate_go(&t, t.eip);
 			break;
 		}
-		if (cpu->frames[at >> PAGE_SHIFT].soft && soft_is_checked(cpu, at))
+		soft = translate_is_checked(&t, at);
+		if (soft)
 			translate_settle_esp(&t);
 		translate_begin_esp(&t);
 		points[count++] = (struct point){
@@ -427,7 +426,11 @@ struct block *translate(struct cpu *cpu, uint32_t physical, unsigned depth, unsi
 			.esp = (int16_t)t.esp,
 		};
 		t.last = count >= limit || t.block->second || PAGE_SIZE - (at & PAGE_MASK) < 2 * LONGEST_INSN;
-		if (!cpu->frames[at >> PAGE_SHIFT].soft || !translate_soft(&t, at))
+		if (t.insn.flags & (INSN_FPU | INSN_SSE) && t.insn.action != ACT_UD)
+			translate_fpu_check(&t);
+		if (soft)
+			translate_soft(&t);
+		else
 			translate_one(&t);
 		t.eip += t.insn.len;
 		at += t.insn.len;

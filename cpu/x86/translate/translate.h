@@ -71,8 +71,10 @@ void translate_string(struct translation *t);
 void translate_segment(struct translation *t);
 /** translate_system - instructions of ring 0 that need no C most of the time. */
 void translate_system(struct translation *t);
-/** translate_soft - if the instruction is one to check (soft.h) and can be: emit it so, and return true. */
-bool translate_soft(struct translation *t, uint32_t physical);
+/** translate_is_checked - is the instruction one to check (soft.h), at this guest-physical address, and can it be? */
+bool translate_is_checked(const struct translation *t, uint32_t physical);
+/** translate_soft - such an instruction. rsp is ESP. */
+void translate_soft(struct translation *t);
 /** translate_emulate - leave for C, which runs this instruction. */
 void translate_emulate(struct translation *t);
 /** translate_go - continue at a guest address known now, ending the block. */

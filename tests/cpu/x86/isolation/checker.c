@@ -80,11 +80,14 @@ static const ZydisISASet set_list[] = {
 /* ... without these: they would show the guest the address of the last x87 instruction, which is one of ours. */
 static const ZydisMnemonic unlisted[] = { ZYDIS_MNEMONIC_FNSTENV, ZYDIS_MNEMONIC_FNSAVE, ZYDIS_MNEMONIC_FXSAVE };
 
-/* Behind a check. Not BT and its like: a bit offset in a register leads away from the operand. */
+/* Behind a check, and all of SSE and SSE2 with it. (x87 and MMX not: what they remember of an operand is its address.) */
 static const ZydisMnemonic checked_list[] = {
 #define M(name) ZYDIS_MNEMONIC_##name
 	M(ADD), M(OR), M(ADC), M(SBB), M(AND), M(SUB), M(XOR), M(CMP), M(TEST), M(XCHG), M(MOV), M(MOVZX), M(MOVSX),
-	M(INC), M(DEC), M(NOT), M(NEG), M(MUL), M(IMUL), M(DIV), M(IDIV), M(XADD), M(CMPXCHG),
+	M(INC), M(DEC), M(NOT), M(NEG), M(MUL), M(IMUL), M(DIV), M(IDIV), M(XADD), M(CMPXCHG), M(CMPXCHG8B),
+	M(ROL), M(ROR), M(RCL), M(RCR), M(SHL), M(SHR), M(SAR), M(SHLD), M(SHRD), M(BSF), M(BSR), M(BT), M(BTS), M(BTR), M(BTC),
+	M(CMOVB), M(CMOVBE), M(CMOVL), M(CMOVLE), M(CMOVNB), M(CMOVNBE), M(CMOVNL), M(CMOVNLE),
+	M(CMOVNO), M(CMOVNP), M(CMOVNS), M(CMOVNZ), M(CMOVO), M(CMOVP), M(CMOVS), M(CMOVZ),
 	M(SETB), M(SETBE), M(SETL), M(SETLE), M(SETNB), M(SETNBE), M(SETNL), M(SETNLE),
 	M(SETNO), M(SETNP), M(SETNS), M(SETNZ), M(SETO), M(SETP), M(SETS), M(SETZ),
 #undef M
@@ -338,7 +341,7 @@ static bool check_registers(struct check *c)
  *
  *	Inside soft[]	(or soft_ring0[], which is as long.) The index is P cut to 8 bits, times 16: one of 256 entries.
  *	P = Q		The tag is compared with Q. C enters a page in the entry of its own number modulo 256 only, so a match
- *			means Q = P modulo 256. size is 4 at most, so Q is P or P + 1 (modulo 2^20, for an operand that wraps
+ *			means Q = P modulo 256. size is 16 at most, so Q is P or P + 1 (modulo 2^20, for an operand that wraps
  *			from 4 GiB to 0), and P + 1 is another number modulo 256. An empty entry holds 1, which no Q is: its
  *			low 12 bits are cut off. So all bytes lie in the page of the tag.
  *	Inside RAM	addend is where the page's frame is in the linear mapping of RAM, minus the page; C writes it after a
@@ -384,7 +387,7 @@ static const uint8_t check_form[] = {
 };							/* done: */
 
 /* Where the form has parameters, and the instructions that no other sequence begins with. */
-enum { FORM_BEGINS = 4, FORM_LAST = 10, FORM_TAG = 37, FORM_ADDEND = 47, FORM_EIP = 70, FORM_KIND = 76, FORM_SIZE = 87, KIND_WRITE = 1 << 8 };
+enum { FORM_BEGINS = 4, FORM_LAST = 10, FORM_TAG = 37, FORM_ADDEND = 47, FORM_EIP = 70, FORM_KIND = 76, FORM_SIZE = 87, KIND_WRITE = 1 << 8, KIND_ALIGNED = 1 << 9 };
 
 _Static_assert(sizeof(check_form) == FORM_SIZE, "an instruction is missing");
 _Static_assert(sizeof(((struct cpu *)0)->soft) == 256 * 16 && sizeof(((struct cpu *)0)->soft_ring0) == 256 * 16 && sizeof(struct soft_entry) == 16 &&
@@ -404,7 +407,7 @@ static void put32(uint8_t *to, uint32_t v)
 }
 
 /* The form with the parameters that are found in @code; EIP is anything, the others are the few that there may be. */
-static bool same_form(const uint8_t *code, uint32_t entries, uint32_t size, bool write)
+static bool same_form(const uint8_t *code, uint32_t entries, uint32_t size, bool write, bool aligned)
 {
 	uint8_t form[FORM_SIZE];
 
@@ -413,7 +416,7 @@ static bool same_form(const uint8_t *code, uint32_t entries, uint32_t size, bool
 	put32(form + FORM_TAG, entries + (write ? 4 : 0));
 	put32(form + FORM_ADDEND, entries + 8);
 	memcpy(form + FORM_EIP, code + FORM_EIP, 4);
-	put32(form + FORM_KIND, size | (write ? KIND_WRITE : 0));
+	put32(form + FORM_KIND, size | (write ? KIND_WRITE : 0) | (aligned ? KIND_ALIGNED : 0));
 	return !memcmp(code, form, FORM_SIZE);
 }
 
@@ -430,9 +433,12 @@ static bool check_form_here(struct check *c)
 		return refuse(c, RULE_EXIT);
 	if (!kind_is_guests(kind_of(c, R8)))
 		return refuse(c, RULE_VALUE);
-	for (uint32_t size = 1; size <= 4; size *= 2)
-		for (unsigned write = 0; write < 2; write++) {
-			if (!same_form(code, CPU_SOFT, size, write) && !same_form(code, CPU_SOFT_RING0, size, write))
+	for (uint32_t size = 1; size <= 16; size *= 2)
+		for (unsigned way = 0; way < 4; way++) {
+			bool write = way & 1, aligned = way & 2;	/* what is aligned is for C to see */
+
+			if ((aligned && size != 16) || (!same_form(code, CPU_SOFT, size, write, aligned) &&
+							 !same_form(code, CPU_SOFT_RING0, size, write, aligned)))
 				continue;
 			set(c, R9, V_CHECKED, size | (write ? KIND_WRITE : 0));
 			set(c, R10, V_ANY, 0);
@@ -467,15 +473,40 @@ static bool moves_scratch(struct check *c)
 	return from == R12 && from_bits == 32 && kind_is_guests(kind_of(c, R12));
 }
 
-/* The one instruction behind a check. */
+static bool is_vector(const ZydisDecodedInstruction *in)
+{
+	return in->meta.isa_set == ZYDIS_ISA_SET_SSE || in->meta.isa_set == ZYDIS_ISA_SET_SSE2;
+}
+
+/* A bit offset in a register leads away from the operand. */
+static bool leads_away(const struct check *c)
+{
+	ZydisMnemonic m = c->in.mnemonic;
+	bool bits = m == ZYDIS_MNEMONIC_BT || m == ZYDIS_MNEMONIC_BTS || m == ZYDIS_MNEMONIC_BTR || m == ZYDIS_MNEMONIC_BTC;
+
+	return bits && c->op[1].type != ZYDIS_OPERAND_TYPE_IMMEDIATE;
+}
+
+/* Of AX to BX, the halves change places: an instruction with a REX prefix cannot name the upper one. */
+static bool swaps_halves(const struct check *c)
+{
+	unsigned bits[2] = { 0, 0 };
+
+	return c->in.mnemonic == ZYDIS_MNEMONIC_XCHG && is_reg(&c->op[0]) && is_reg(&c->op[1]) &&
+	       op_gpr(&c->op[0], &bits[0]) == op_gpr(&c->op[1], &bits[1]) && bits[0] == 8 && bits[1] == 8;
+}
+
+/* The one instruction behind a check. Before it, halves of a register may be swapped. */
 static bool check_access(struct check *c)
 {
 	unsigned count = 0;
 
-	if (!among(checked_list, COUNT(checked_list), c->in.mnemonic))
+	if (swaps_halves(c))
+		return check_registers(c) && write_registers(c);
+	if ((!among(checked_list, COUNT(checked_list), c->in.mnemonic) && !is_vector(&c->in)) || leads_away(c))
 		return refuse(c, RULE_ACCESS);
 	for (unsigned i = 0; i < c->in.raw.prefix_count; i++)
-		if (!memchr("\x66\xf0\x41\x45", c->in.raw.prefixes[i].value, 4))
+		if (!memchr(is_vector(&c->in) ? "\x66\xf2\x41\xf3" : "\x66\xf0\x41\x45", c->in.raw.prefixes[i].value, 4))
 			return refuse(c, RULE_ACCESS);
 	for (unsigned i = 0; i < c->in.operand_count; i++) {
 		if (!is_mem(&c->op[i]))

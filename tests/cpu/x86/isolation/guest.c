@@ -18,6 +18,7 @@
 #include "cpu/x86/cache/block.h"
 #include "cpu/x86/space/mmu.h"
 #include "cpu/x86/space/reach.h"
+#include "cpu/x86/space/slot.h"
 #include "cpu/x86/space/soft.h"
 #include "cpu/x86/translate/translate.h"
 
@@ -266,6 +267,12 @@ void guest_check_accesses(struct guest *g, bool checked)
 	guest_forget(g);
 	for (uint32_t i = 0; i < GUEST_CODE_PAGES; i++)
 		g->cpu->frames[(CODE_FRAMES >> PAGE_SHIFT) + i].soft = checked;
+}
+
+void guest_cool(struct guest *g, bool cold)
+{
+	guest_forget(g);
+	g->cpu->slot->cold = g->cpu->cold = cold;
 }
 
 void guest_note_faults(struct guest *g)

@@ -54,6 +54,8 @@ void guest_mix(struct guest *g, bool mixed);
 void guest_note_faults(struct guest *g);
 /** guest_check_accesses - check, from now on, the accesses of instructions that find their pages missing again and again. */
 void guest_check_accesses(struct guest *g, bool checked);
+/** guest_cool - is the address space in force cold from now on? */
+void guest_cool(struct guest *g, bool cold);
 /** guest_wrap - take addresses in the code for ones that have wrapped around, from now on. */
 void guest_wrap(struct guest *g, bool exact);
 

@@ -42,6 +42,8 @@
 #define LAST(size_less_1) "\x45\x8d\x48" size_less_1
 #define CHECK(size_less_1, tag, kind) SAVE LAST(size_less_1) INDEX COMPARE(tag) LOAD(ADDEND) MISS(kind)
 #define CHECK_READ4 CHECK("\x03", READ, KIND("\x04", "\x00"))
+#define CHECK_READ16 CHECK("\x0f", READ, KIND("\x10", "\x00"))
+#define CHECK_WRITE16 CHECK("\x0f", WRITE, KIND("\x10", "\x01"))
 #define CHECK_WRITE4 CHECK("\x03", WRITE, KIND("\x04", "\x01"))
 #define CHECK_WRITE1 CHECK("\x00", WRITE, KIND("\x01", "\x01"))
 #define CHECK_READ1 CHECK("\x00", READ, KIND("\x01", "\x00"))
@@ -155,6 +157,11 @@ static const struct example {
 	{ NULL, "a checked word", CODE(ADDRESS_IN_R8 CHECK("\x01", WRITE, KIND("\x02", "\x01")) "\x66\x41\xff\x01" EXIT) },
 	{ NULL, "a checked setz", CODE(ADDRESS_IN_R8 CHECK_WRITE1 "\x41\x0f\x94\x01" EXIT) },
 	{ NULL, "a checked movzx", CODE(ADDRESS_IN_R8 CHECK_READ1 "\x41\x0f\xb6\x11" EXIT) },
+	{ NULL, "a checked vector", CODE(ADDRESS_IN_R8 CHECK_READ16 "\x66\x41\x0f\x6f\x01" EXIT) },
+	{ NULL, "a checked store of a vector", CODE(ADDRESS_IN_R8 CHECK_WRITE16 "\xf3\x41\x0f\x7f\x01" EXIT) },
+	{ NULL, "a checked bit test of a constant", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\x0f\xba\x21\x05" EXIT) },
+	{ NULL, "a checked shift", CODE(ADDRESS_IN_R8 CHECK_WRITE4 "\x41\xd3\x21" EXIT) },
+	{ NULL, "a checked store of AH", CODE(ADDRESS_IN_R8 CHECK_WRITE1 "\x86\xe0\x41\x88\x01\x86\xe0" EXIT) },
 	{ NULL, "a checked division", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\xf7\x31" EXIT) },
 	{ NULL, "less than was checked", CODE(ADDRESS_IN_R8 CHECK_WRITE4 "\x41\x88\x01" EXIT) },
 	{ NULL, "read what may be written", CODE(ADDRESS_IN_R8 CHECK_WRITE4 "\x41\x8b\x01" EXIT) },
@@ -383,7 +390,7 @@ static const struct example {
 	{ "check", "the last byte in front of the first", CODE(ADDRESS_IN_R8 CHECK("\xff", READ, KIND("\x00", "\x00"))
 	       "\x41\x8b\x01" EXIT) },
 	{ "check", "three bytes", CODE(ADDRESS_IN_R8 CHECK("\x02", READ, KIND("\x03", "\x00")) "\x41\x8a\x01" EXIT) },
-	{ "check", "eight bytes", CODE(ADDRESS_IN_R8 CHECK("\x07", READ, KIND("\x08", "\x00")) "\x41\x8b\x01" EXIT) },
+	{ "check", "thirty-two bytes", CODE(ADDRESS_IN_R8 CHECK("\x1f", READ, KIND("\x20", "\x00")) "\x41\x8b\x01" EXIT) },
 	{ "check", "C is told of another size", CODE(ADDRESS_IN_R8 CHECK("\x03", READ, KIND("\x02", "\x00")) "\x41\x8b\x01" EXIT) },
 	{ "check", "C is told of a read", CODE(ADDRESS_IN_R8 CHECK("\x03", WRITE, KIND("\x04", "\x00")) "\x41\x89\x01" EXIT) },
 	{ "check", "C is told of a write", CODE(ADDRESS_IN_R8 CHECK("\x03", READ, KIND("\x04", "\x01")) "\x41\x89\x01" EXIT) },
@@ -426,6 +433,11 @@ static const struct example {
 	{ "access", "more than was checked", CODE(ADDRESS_IN_R8 CHECK_READ1 "\x41\x8b\x01" EXIT) },
 	{ "access", "eight bytes where four were checked", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x49\x8b\x01" EXIT) },
 	{ "access", "a vector where four bytes were checked", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\x0f\x28\x01" EXIT) },
+	{ "access", "a store of a vector after the read tag", CODE(ADDRESS_IN_R8 CHECK_READ16 "\xf3\x41\x0f\x7f\x01" EXIT) },
+	{ "access", "a shift after the read tag", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\xd3\x21" EXIT) },
+	{ "access", "an MMX register", CODE(ADDRESS_IN_R8 CHECK_READ16 "\x41\x0f\x6f\x01" EXIT) },
+	{ "access", "the x87", CODE(ADDRESS_IN_R8 CHECK_READ4 "\x41\xd9\x01" EXIT) },
+	{ "access", "an exchange of two registers before it", CODE(ADDRESS_IN_R8 CHECK_WRITE1 "\x86\xe3\x41\x88\x01" EXIT) },
 	{ "access", "a displacement", CODE(ADDRESS_IN_R8 CHECK_READ1 "\x41\x8a\x41\x01" EXIT) },
 	{ "access", "a displacement of 0", CODE(ADDRESS_IN_R8 CHECK_READ1 "\x41\x8a\x41\x00" EXIT) },
 	{ "access", "an index", CODE(ADDRESS_IN_R8 CHECK_READ1 "\x41\x8a\x04\x09" EXIT) },

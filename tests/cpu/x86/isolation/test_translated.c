@@ -43,7 +43,7 @@ static uint32_t random32(void)
 static const struct mode {
 	const char *name;
 	uint32_t code;
-	bool user, segmented, mixed, apart, checked, system, code16;
+	bool user, segmented, mixed, apart, checked, cold, system, code16;
 } modes[] = {
 	{ .name = "user", .code = USER_CODE, .user = true },
 	{ .name = "kernel", .code = KERNEL_CODE },
@@ -52,6 +52,8 @@ static const struct mode {
 	{ .name = "apart", .code = KERNEL_CODE, .apart = true },
 	{ .name = "checked", .code = USER_CODE, .user = true, .checked = true },
 	{ .name = "checked, segmented", .code = USER_CODE, .user = true, .segmented = true, .checked = true },
+	{ .name = "cold", .code = USER_CODE, .user = true, .cold = true },
+	{ .name = "cold, segmented", .code = USER_CODE, .user = true, .segmented = true, .cold = true },
 	{ .name = "16-bit", .code = USER_CODE, .user = true, .code16 = true },
 	{ .name = "ring 0", .code = KERNEL_CODE, .system = true },
 	{ .name = "ring 0, segmented", .code = KERNEL_CODE, .system = true, .segmented = true },
@@ -86,6 +88,7 @@ static void enter_mode(const struct mode *m)
 	}
 	guest_mix(g, m->mixed);
 	guest_check_accesses(g, m->checked);
+	guest_cool(g, m->cold);
 	if (m->checked)
 		guest_note_faults(g);
 }

@@ -14,6 +14,7 @@
 
 #include "cpu/x86/space/mmu.h"
 #include "cpu/x86/space/cost.h"
+#include "cpu/x86/space/slot.h"
 #include "cpu/x86/space/soft.h"
 #include "cpu/x86/space/window.h"
 
@@ -43,6 +44,11 @@ static void flush(uint32_t linear)
 	window_settle(bed->cpu);
 }
 
+static void set_cold(bool cold)
+{
+	bed->cpu->slot->cold = bed->cpu->cold = cold;
+}
+
 static int setup(void **state)
 {
 	static const struct cpu_paging paging = { .mode = PAGING_32, .root = DIRECTORY, .wp = true };
@@ -59,6 +65,7 @@ static int setup(void **state)
 	bed->cpu->cpl = 3;
 	bed->cpu->eip = CODE;
 	bed->cpu->segmented = false;
+	set_cold(false);
 	return 0;
 }
 
@@ -269,12 +276,70 @@ static void what_goes_on_saving_faults_stays(void **state)
 		assert_true(soft_is_checked(bed->cpu, neighbour(i)));
 }
 
+/* --- cold address spaces (slot.h) --------------------------------------------------------------------------------------------- */
+
+static const struct cpu_paging other = { .mode = PAGING_32, .root = 0x3000, .wp = true }, back = { .mode = PAGING_32, .root = DIRECTORY, .wp = true };
+
+/* Of what a cold one meets nothing is known afterwards: no window would have had it. */
+static void a_cold_one_counts_nothing(void **state)
+{
+	(void)state;
+	set_cold(true);
+	assert_int_equal(miss(true), SOFT_DONE);
+	assert_int_equal(bed->cpu->soft[(DATA >> 12) % SOFT_ENTRIES].write, DATA);
+	assert_int_equal(shadow_get(&bed->cpu->slot->shadow, DATA >> 12), 0);
+	set_cold(false);
+	soft_flush(bed->cpu);
+	assert_int_equal(miss(true), SOFT_NEW);
+}
+
+static void ticks_end_it(void **state)
+{
+	(void)state;
+	set_cold(true);
+	bed->cpu->slot->met = COLD_TICKS - 1;
+	window_settle(bed->cpu);
+	assert_true(runs_cold(bed->cpu));
+	bed->cpu->slot->met = COLD_TICKS;
+	bed->cpu->user = false;
+	window_settle(bed->cpu);
+	assert_false(runs_cold(bed->cpu));	/* in the kernel nothing is, and nothing changes */
+	assert_true(bed->cpu->slot->cold);
+	bed->cpu->user = true;
+	window_settle(bed->cpu);
+	assert_false(bed->cpu->slot->cold || runs_cold(bed->cpu));
+}
+
+static void leave_and_come_back(void)
+{
+	assert_true(cpu_set_paging(bed->cpu, &other));
+	assert_true(cpu_set_paging(bed->cpu, &back));
+}
+
+/* The tables of a process that has ended, and then of another: it is a slot's old acquaintance, and another address space. */
+static void the_next_one_at_the_same_place_is_cold_again(void **state)
+{
+	struct cost cost = *bed->cpu->cost;
+
+	(void)state;
+	cost.cold_start = true;
+	bed->cpu->cost = &cost;
+	miss(false);
+	leave_and_come_back();
+	assert_false(bed->cpu->slot->cold);
+	map_data(64, 0x200);		/* other frames: nothing is left of what it knew */
+	leave_and_come_back();
+	assert_true(bed->cpu->slot->cold && runs_cold(bed->cpu));
+	assert_int_equal(bed->cpu->slot->met, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		T(once_for_each_kind_of_access), T(not_both_of_two_that_share_an_entry), T(ring_0_has_entries_of_its_own), T(not_where_a_window_shows_it), T(again_when_the_guest_took_it_away),
 		T(a_string_over_the_same_pages), T(a_string_over_new_pages), T(patience_grows),
+		T(a_cold_one_counts_nothing), T(ticks_end_it), T(the_next_one_at_the_same_place_is_cold_again),
 		T(what_programs_left_behind_makes_room), T(what_goes_on_saving_faults_stays),
 #undef T
 	};
