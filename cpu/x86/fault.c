@@ -95,7 +95,7 @@ static void leave(struct cpu *cpu, greg_t *regs, uint32_t eip, uint32_t reason)
 static uint32_t leave_at(struct cpu *cpu, const struct block *block, greg_t *regs, uint32_t reason, bool accessed)
 {
 	struct point point = point_at(cpu, block, (uint32_t)regs[REG_RIP]);
-	uint32_t eip = block->eip + point.guest;
+	uint32_t eip = block->eip + point.guest + cpu->slide;
 
 	if (accessed)
 		unswap(cpu, block, &point, regs);
@@ -115,14 +115,17 @@ static void raise_in_guest(struct cpu *cpu, const struct block *block, greg_t *r
 
 /*
  * A write to a page with translated code: the code has been dropped and the write goes ahead. If the running block was among it, the
- * instruction that writes is the last of it that may run: behind it the block, which nobody can enter any more, gets a way out.
+ * instruction that writes is the last of it that may run: behind it the block, which nobody can enter any more, gets a way out. (One that is
+ * cold has no room for that. The instruction runs apart.)
  */
-static void write_to_code(struct cpu *cpu, const struct block *block, uint32_t host, uint32_t frame)
+static void write_to_code(struct cpu *cpu, const struct block *block, greg_t *regs, uint32_t frame)
 {
 	bool own = block->physical >> PAGE_SHIFT == frame || (block->second && block->second == frame);
-	struct point next = point_at(cpu, block, host);
+	struct point next = point_at(cpu, block, (uint32_t)regs[REG_RIP]);
 
-	if (own && point_next(cpu, block, &next))
+	if (own && block->flags & BLOCK_COLD)
+		leave_at(cpu, block, regs, REASON_APART, true);
+	else if (own && point_next(cpu, block, &next))
 		translate_end_early(cpu, block, &next);
 }
 
@@ -166,7 +169,7 @@ static void page_fault(struct cpu *cpu, struct block *block, greg_t *regs, uint3
 		raise_in_guest(cpu, block, regs, &fault, true);
 		break;
 	case WINDOW_CODE:
-		write_to_code(cpu, block, (uint32_t)regs[REG_RIP], frame);
+		write_to_code(cpu, block, regs, frame);
 		break;
 	case WINDOW_VOID:
 		leave_at(cpu, block, regs, REASON_VOID, true);

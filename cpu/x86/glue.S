@@ -31,6 +31,7 @@ glue_enter:
 	mov CPU_WINDOW(%r15), %r13
 	push CPU_FLAGS(%r15)
 	popfq
+	mov CPU_EIP(%r15), %r8d			/* as from a look-up in the jump table: block.h, BLOCK_COLD */
 	mov CPU_GPR+0(%r15), %eax
 	mov CPU_GPR+4(%r15), %ecx
 	mov CPU_GPR+8(%r15), %edx

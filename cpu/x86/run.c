@@ -57,12 +57,12 @@ static bool usable(struct cpu *cpu, struct block *block)
 	struct cpu_fault fault;
 	uint32_t physical;
 
-	if (block->guest_len > code_left(cpu, block->eip)) {	/* CS ends before the block does */
+	if (block->guest_len > code_left(cpu, cpu->eip)) {	/* CS ends before the block does */
 		block_drop(cpu, block);
 		return false;
 	}
 	if (block->second) {
-		if (mmu_fetch(cpu, (code_address(cpu, block->eip) | PAGE_MASK) + 1, &physical, NULL, &fault))
+		if (mmu_fetch(cpu, (code_address(cpu, cpu->eip) | PAGE_MASK) + 1, &physical, NULL, &fault))
 			return false;
 		if (physical >> PAGE_SHIFT != block->second) {	/* the same bytes run into another page here */
 			block_drop_frame(cpu, block->physical >> PAGE_SHIFT);
@@ -78,12 +78,14 @@ static bool usable(struct cpu *cpu, struct block *block)
  */
 static void enter_page(struct cpu *cpu, uint32_t physical)
 {
+	bool cold = block_key(cpu) & BLOCK_COLD;
+
 	for (uint32_t at = block_view(cpu, cpu->eip, physical); at != BLOCK_NONE; at = cpu->cache->blocks[at].view_next) {
 		const struct block *b = &cpu->cache->blocks[at];
 
-		if ((b->eip ^ cpu->eip) < PAGE_SIZE && (b->physical ^ physical) < PAGE_SIZE && !b->second &&
+		if ((cold || (b->eip ^ cpu->eip) < PAGE_SIZE) && (b->physical ^ physical) < PAGE_SIZE && !b->second &&
 		    (b->flags & (BLOCK_CHECKED | BLOCK_KEY)) == block_key(cpu))
-			jump_enter(jump_table(cpu), b->eip, b->depth, b->host);
+			jump_enter(jump_table(cpu), (cpu->eip & ~PAGE_MASK) | (b->eip & PAGE_MASK), b->depth, b->host);
 	}
 }
 
@@ -118,13 +120,19 @@ static struct block *find_block(struct cpu *cpu)
 	return block;
 }
 
+/* Is what a jump table had for cold code a block that has been dropped? (block.h) */
+static bool barred(const struct cpu *cpu, uint32_t host)
+{
+	return runs_cold(cpu) && *cache_write_at(cpu->cache, host) != BLOCK_PROLOGUE_FIRST;
+}
+
 /* Where EIP's code is on the host, or 0. */
 static uint32_t find_host(struct cpu *cpu)
 {
 	uint32_t host = has_table(cpu) ? jump_lookup(jump_table(cpu), cpu->eip, cpu->depth) : 0;
 	struct block *block;
 
-	if (host)
+	if (host && !barred(cpu, host))
 		return host;
 	cpu->stats.misses++;
 	block = find_block(cpu);
@@ -143,9 +151,12 @@ static uint32_t enter(struct cpu *cpu, uint32_t host, struct jump_table *table)
 	window_enter(cpu);
 	cpu->stats.exits++;
 	cpu->gpr[R_ESP] += below;
+	cpu->slide = 0;
 	reason = glue_enter(cpu);
 	if (reason == REASON_KICK)
 		cpu->gpr[R_ESP] -= below;
+	if (reason == REASON_EMULATE || reason == REASON_NM || reason == REASON_SOFT)	/* EIP is one of a block's own */
+		cpu->eip += cpu->slide;
 	return reason;
 }
 
@@ -164,7 +175,7 @@ static uint32_t follow_link(struct cpu *cpu, uint32_t number)
 	struct link *link = &cpu->cache->links[number];
 	struct block *to, *from = &cpu->cache->blocks[link->block];
 
-	cpu->eip = link->target;
+	cpu->eip = link->target + cpu->slide;
 	cpu->depth = link->depth;
 	to = find_block(cpu);
 	if (!to)
@@ -454,6 +465,9 @@ static uint32_t dispatch(struct cpu *cpu, uint32_t reason)
 	case REASON_VOID:
 		run_in_void(cpu);
 		return 0;
+	case REASON_APART:
+		run_apart(cpu);
+		return 0;
 	default:
 		return 0;
 	}
@@ -486,10 +500,14 @@ static uint32_t run_on(struct cpu *cpu, uint32_t host)
 const struct cpu_exit *cpu_run(struct cpu *cpu)
 {
 	uint32_t host = 0;
+	bool cold;
 
 	cpu->exit.kind = EXIT_NONE;
 	while ((cpu->exit.kind == EXIT_NONE || (cpu->system_mode && deliver_exit(cpu))) && !interrupted(cpu)) {
+		cold = runs_cold(cpu);
 		window_settle(cpu);
+		if (cold != runs_cold(cpu))	/* the way on was found for the other kind of block */
+			host = 0;
 		if (cpu->system_mode && cpu->irq_pending && cpu->interrupt_flag) {
 			take_interrupt(cpu);
 			host = cpu->depth = 0;

@@ -38,6 +38,7 @@
 #define CPU_IF		0xf0
 #define CPU_SYSTEM_FLAGS 0xf4
 #define CPU_IRQ_PENDING	0xf8
+#define CPU_SLIDE	0xfc	/* where cold code is mapped, less where it was translated for (block.h) */
 #define CPU_BASE_OF	0x100	/* 16 x 8: what CPU_BASE_AT becomes when that descriptor is loaded */
 #define CPU_SOFT_KIND	0x5c
 #define CPU_SOFT	0x20180	/* 256 x 16: the soft TLB */
@@ -46,6 +47,7 @@
 #define CPU_DESCRIPTOR_AT 0x21200	/* 16 x 4: where in guest memory a descriptor was loaded from, by its number... */
 #define CPU_DESCRIPTOR_MINUS 0x21240	/* 16 x 8: ... and what it was, negated */
 #define CPU_SCRATCH	0x212c0	/* 8: what PUSHF and POPF use in place of the stack */
+#define CPU_KEPT	0x212c8	/* 4: where an indirect call goes, while its return address is pushed */
 #define CPU_LOADABLE	0x180	/* 2 x 65536: by selector, the number of a cached descriptor that translated code may load */
 
 /* In a jump table, behind r14: the places for those that were pushed out (jump.h). */
@@ -62,6 +64,7 @@
 #define REASON_KICK	8	/* entered with the kick flag up; nothing ran */
 #define REASON_WRAP	7	/* put there by a signal handler: eip = an instruction whose address wraps, in a block that is not exact */
 #define REASON_FAULT	9	/* put there by a signal handler, which filled cpu->exit */
+#define REASON_APART	11	/* put there by a signal handler: eip = an instruction that rewrites the block it is in, which is cold */
 #define REASON_VOID	10	/* put there by a signal handler: eip = an instruction that writes where there is no memory */
 
 #ifndef __ASSEMBLER__
@@ -124,7 +127,7 @@ struct cpu {
 	uint32_t interrupt_flag;	/* FLAG_IF or 0 */
 	uint32_t system_flags;		/* TF IOPL NT RF VM AC ID: never in the host's flags */
 	uint32_t irq_pending;		/* FLAG_IF or 0 */
-	uint32_t pad2;
+	uint32_t slide;			/* of the block that runs, or ran last */
 	int64_t base_of[DESCRIPTORS];
 	uint8_t loadable[2][65536];	/* [0] into DS and ES, [1] into FS and GS */
 	struct soft_entry {		/* soft.h */
@@ -137,7 +140,8 @@ struct cpu {
 	uint32_t descriptor_at[DESCRIPTORS];
 	uint64_t descriptor_minus[DESCRIPTORS];
 	uint64_t scratch;
-	uint64_t pad4[7];
+	uint32_t kept;
+	uint32_t pad4[13];
 	struct soft_entry soft_ring0[SOFT_ENTRIES];
 
 	/* The rest is for C. */
@@ -263,6 +267,8 @@ CPU_CHECK(soft_ring0, CPU_SOFT_RING0);
 CPU_CHECK(interrupt_flag, CPU_IF);
 CPU_CHECK(system_flags, CPU_SYSTEM_FLAGS);
 CPU_CHECK(irq_pending, CPU_IRQ_PENDING);
+CPU_CHECK(slide, CPU_SLIDE);
+CPU_CHECK(kept, CPU_KEPT);
 CPU_CHECK(system, CPU_SYSTEM);
 CPU_CHECK(descriptor_at, CPU_DESCRIPTOR_AT);
 CPU_CHECK(descriptor_minus, CPU_DESCRIPTOR_MINUS);

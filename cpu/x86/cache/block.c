@@ -18,6 +18,12 @@
 
 enum { BLOCK_HOST_MAX = 16384, BLOCK_NOTES_MAX = 16384, BLOCK_LINKS_MAX = 8, TRIM_FROM = 12 << 20 };
 
+/* By which EIP a block is found: cold ones by none. */
+static uint32_t key_eip(uint32_t eip, uint8_t flags)
+{
+	return flags & BLOCK_COLD ? 0 : eip;
+}
+
 /*
  * Both addresses count: programs load the same library at different ones, so that a page of it may have been translated for a hundred.
  */
@@ -128,10 +134,10 @@ struct block *block_find(struct cpu *cpu, uint32_t eip, uint32_t physical, unsig
 	struct code_cache *cache = cpu->cache;
 	uint8_t wanted = block_key(cpu);
 
-	for (uint32_t i = *hash_head(cache, eip, physical); i != BLOCK_NONE; i = cache->blocks[i].hash_next) {
+	for (uint32_t i = *hash_head(cache, key_eip(eip, wanted), physical); i != BLOCK_NONE; i = cache->blocks[i].hash_next) {
 		struct block *b = &cache->blocks[i];
 
-		if (b->physical == physical && b->eip == eip && b->depth == depth && (b->flags & BLOCK_KEY) == wanted)
+		if (b->physical == physical && (b->eip == eip || wanted & BLOCK_COLD) && b->depth == depth && (b->flags & BLOCK_KEY) == wanted)
 			return b;
 	}
 	return NULL;
@@ -139,7 +145,7 @@ struct block *block_find(struct cpu *cpu, uint32_t eip, uint32_t physical, unsig
 
 uint32_t block_view(const struct cpu *cpu, uint32_t eip, uint32_t physical)
 {
-	return *view_head(cpu->cache, eip, physical);
+	return *view_head(cpu->cache, key_eip(eip, block_key(cpu)), physical);
 }
 
 struct block *block_at(struct cpu *cpu, uint32_t host)
@@ -215,7 +221,8 @@ static void enter_frame(struct cpu *cpu, struct block *block, unsigned which, ui
 void block_insert(struct cpu *cpu, struct block *block)
 {
 	struct code_cache *cache = cpu->cache;
-	uint32_t *head = hash_head(cache, block->eip, block->physical), *view = view_head(cache, block->eip, block->physical);
+	uint32_t eip = key_eip(block->eip, block->flags);
+	uint32_t *head = hash_head(cache, eip, block->physical), *view = view_head(cache, eip, block->physical);
 
 	block->hash_next = *head;
 	block->view_next = *view;
@@ -255,7 +262,7 @@ void block_chain(struct cpu *cpu, struct link *link, struct block *to)
 	link->to = block_index(cache, to);
 	link->next = to->incoming;
 	to->incoming = (uint32_t)(link - cache->links);
-	patch(cache, link->site, to->host);
+	patch(cache, link->site, block_chained_at(to));
 }
 
 static void unchain_link(struct code_cache *cache, struct link *link)
@@ -285,12 +292,13 @@ void block_unchain(struct cpu *cpu, struct block *block)
 static void unhash(struct code_cache *cache, struct block *block)
 {
 	uint32_t self = block_index(cache, block);
-	uint32_t *at = hash_head(cache, block->eip, block->physical);
+	uint32_t eip = key_eip(block->eip, block->flags);
+	uint32_t *at = hash_head(cache, eip, block->physical);
 
 	while (*at != self)
 		at = &cache->blocks[*at].hash_next;
 	*at = block->hash_next;
-	at = view_head(cache, block->eip, block->physical);
+	at = view_head(cache, eip, block->physical);
 	while (*at != self)
 		at = &cache->blocks[*at].view_next;
 	*at = block->view_next;
@@ -307,6 +315,16 @@ static void leave_frame(struct cpu *cpu, struct block *block, unsigned which, ui
 	*at = block->page_next[which];
 }
 
+/* lea esp, [rsp - 4 * depth]; jmp to C, which looks at EIP, which is in r8d, again. Where a prologue was. */
+static void cache_bar(struct cpu *cpu, const struct block *block)
+{
+	uint8_t *p = cache_write_at(cpu->cache, block->host);
+
+	p[0] = 0x8d, p[1] = 0x64, p[2] = 0x24, p[3] = (uint8_t)(-4 * block->depth);
+	p[4] = 0x41, p[5] = 0xff, p[6] = 0xa7;
+	put_unaligned32(p + 7, CPU_EXITS + 8 * REASON_NEXT);
+}
+
 static void drop(struct cpu *cpu, struct block *block)
 {
 	struct code_cache *cache = cpu->cache;
@@ -315,7 +333,10 @@ static void drop(struct cpu *cpu, struct block *block)
 	block_unchain(cpu, block);
 	while (block->incoming != LINK_NONE)
 		unchain_link(cache, &cache->links[block->incoming]);
-	jump_forget(cpu, block->eip, block->depth);
+	if (block->flags & BLOCK_COLD)
+		cache_bar(cpu, block);
+	else
+		jump_forget(cpu, block->eip, block->depth);
 	block->flags |= BLOCK_DEAD;
 }
 

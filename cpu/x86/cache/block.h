@@ -28,11 +28,23 @@ enum {
  */
 enum { BLOCK_DEPTHS = 8 };
 
+/*
+ * Cold code moves. A library lies at another address in each process, and would have to be translated for each; what is cold has no time
+ * for that. So a cold block is right at all addresses where its page may be mapped: it is made as if it ran at its physical address, and
+ * what it does run at is that plus a slide, which all blocks of the page share. It begins with BLOCK_PROLOGUE bytes that work the slide out from r8d, which holds EIP whenever a
+ * block is entered by way of C or a jump table, and store it; chains, which stay within a page, enter behind them. Of its code only what
+ * is pushed by calls and where jumps leave the page is made with the slide. All else that it tells C is made right there (run.c).
+ *
+ * Jump tables have such a block at addresses that nobody knows; so one that is dropped stays in them, with its prologue replaced by a way
+ * to C, which tells the two by their first byte.
+ */
+enum { BLOCK_PROLOGUE = 14, BLOCK_PROLOGUE_FIRST = 0x45 };
+
 /* Each begins a cache line: docs/design-notes.md has what happened when they shared them. */
 enum { BLOCK_ALIGN = 64 };
 
 struct block {
-	uint32_t eip;			/* of the first byte: its offset in CS (and its address, if that is flat) */
+	uint32_t eip;			/* of the first byte: its offset in CS (and its address, if that is flat); cold, its physical address */
 	uint32_t physical;		/* of the first byte */
 	uint32_t hash_next;
 	uint8_t flags;
@@ -98,14 +110,20 @@ static inline bool cache_contains(const struct code_cache *cache, uint64_t host)
 	return host >= cache->exec && host < (uint64_t)cache->exec + cache->used;
 }
 
+/* Where a chain enters it. */
+static inline uint32_t block_chained_at(const struct block *block)
+{
+	return block->host + (block->flags & BLOCK_COLD ? BLOCK_PROLOGUE : 0);
+}
+
 /* The kind of block that the processor's present state asks for. */
 static inline uint8_t block_key(const struct cpu *cpu)
 {
 	return (uint8_t)((cpu->segmented ? BLOCK_SEGMENTED : 0) | (cpu->code16 ? BLOCK_CODE16 : 0) |
-			 (cpu->system_mode && cpu->cpl == 0 ? BLOCK_RING0 : 0) | (runs_cold(cpu) ? BLOCK_COLD : 0));
+			 (cpu->system_mode && cpu->cpl == 0 ? BLOCK_RING0 : 0) | (runs_cold(cpu) && !cpu->segmented && !cpu->code16 ? BLOCK_COLD : 0));
 }
 
-/** block_find - the live block for code at @eip whose first byte is at guest-physical @physical, at a depth; or NULL. */
+/** block_find - the live block of the present kind for code at @eip whose first byte is at guest-physical @physical, at a depth; or NULL. */
 struct block *block_find(struct cpu *cpu, uint32_t eip, uint32_t physical, unsigned depth);
 /**
  * block_view - a list, through view_next, with all live blocks that begin in the page of @physical where it is mapped at that of @eip

@@ -54,7 +54,7 @@ static bool find_guest(struct cpu *cpu, uint32_t host, uint32_t *eip, struct ins
 	if (!block)
 		return false;
 	point = point_at(cpu, block, host);
-	*eip = block->eip + point.guest;
+	*eip = block->eip + point.guest + (block->flags & BLOCK_COLD ? cpu->slide : 0);
 	block_decode(cpu, block, &point, insn);
 	return true;
 }

@@ -84,12 +84,17 @@ static void emit_lookup(struct translation *t)
 	emit_hit_or_miss(t, NULL);
 }
 
-/* The same for a target known now. */
+/* The same for a target known now, or but for the slide. */
 static void emit_lookup_known(struct translation *t, uint32_t target)
 {
 	uint32_t entry = jump_index(target, depth(t)) * 8;
 	struct emit *e = &t->e;
 
+	if (t->block->flags & BLOCK_COLD) {
+		translate_slid(t, H_R8, target);
+		emit_lookup(t);
+		return;
+	}
 	emit8(e, 0x45), emit8(e, 0x8b), emit_modrm_disp(e, H_R11, H_R14, (int32_t)entry + 4);
 	emit8(e, 0x45), emit8(e, 0x8b), emit_modrm_disp(e, H_R10, H_R14, (int32_t)entry);
 	emit_mov64(e, H_R9, H_ECX);
@@ -107,7 +112,7 @@ static bool chainable(const struct translation *t, uint32_t target)
 {
 	const struct block *b = t->block;
 
-	if (b->eip >= t->cpu->kernel_base && target >= t->cpu->kernel_base)
+	if (b->eip >= t->cpu->kernel_base && target >= t->cpu->kernel_base && !(b->flags & BLOCK_COLD))
 		return true;
 	return (b->eip ^ target) < PAGE_SIZE && !near_page_end(target);
 }
@@ -179,6 +184,11 @@ static void loop(struct translation *t)
 
 static void push_return(struct translation *t)
 {
+	if (t->block->flags & BLOCK_COLD) {
+		translate_slid(t, H_R12, next_eip(t));
+		translate_push_value(t, 4, H_R12);
+		return;
+	}
 	emit_store_imm(&t->e, 4, next_eip(t), R_ESP, t->esp - 4);
 	t->esp -= 4;
 }

@@ -233,13 +233,16 @@ static void soft_flow(struct translation *t)
 
 	switch (in->action) {
 	case ACT_CALL:
-		checked_push(t, NO_REGISTER, next);
+		translate_slid(t, H_R12, next);
+		checked_push(t, H_R12, 0);
 		translate_go(t, next + in->imm);
 		break;
 	case ACT_CALL_IND:
 		checked_operand(t, H_R12);
-		checked_push(t, NO_REGISTER, next);
-		emit_mov32(&t->e, H_R8, H_R12);
+		emit_store_field(&t->e, CPU_KEPT, H_R12);
+		translate_slid(t, H_R12, next);
+		checked_push(t, H_R12, 0);
+		emit_load_field(&t->e, H_R8, CPU_KEPT);
 		translate_go_r8(t);
 		break;
 	case ACT_JMP_IND:

@@ -316,7 +316,7 @@ static enum fetched fetch(struct translation *t, uint32_t physical, bool first, 
 	if (!first)
 		return FETCH_END;
 	if (result == DECODE_MORE && left < most) {
-		if (mmu_fetch(t->cpu, code_address(t->cpu, t->eip) + left, &next, NULL, fault))
+		if (mmu_fetch(t->cpu, code_address(t->cpu, t->cpu->eip) + left, &next, NULL, fault))	/* it is the first */
 			return FETCH_FAULT;
 		copy_code(t, next, left, 16);
 		result = decode_code(t->bytes, most, t->cpu->code16, &t->insn);
@@ -380,28 +380,49 @@ static bool writes_memory(const struct insn *in)
 	}
 }
 
+/* BLOCK_PROLOGUE bytes. */
+static void emit_prologue(struct translation *t)
+{
+	emit8(&t->e, BLOCK_PROLOGUE_FIRST), emit8(&t->e, 0x8d), emit8(&t->e, 0x80);	/* lea r8d, [r8 - eip] */
+	emit32(&t->e, 0u - t->eip);
+	emit8(&t->e, 0x45), emit8(&t->e, 0x89), emit8(&t->e, 0x87);			/* mov [r15 + slide], r8d */
+	emit32(&t->e, CPU_SLIDE);
+}
+
+void translate_slid(struct translation *t, unsigned reg, uint32_t eip)
+{
+	if (t->block->flags & BLOCK_COLD) {
+		emit_load_field(&t->e, reg, CPU_SLIDE);
+		emit_lea(&t->e, reg, reg, (int32_t)eip);
+	} else {
+		emit_mov_imm(&t->e, reg, eip);
+	}
+}
+
 struct block *translate(struct cpu *cpu, uint32_t physical, unsigned depth, unsigned flags, struct cpu_fault *fault)
 {
 	struct point points[MAX_INSNS];
 	uint8_t source[MAX_INSNS * 15 + 16];
-	struct translation t = { .cpu = cpu, .eip = cpu->eip, .source = source, .apart = flags & TRANSLATE_APART };
+	struct translation t = { .cpu = cpu, .source = source, .apart = flags & TRANSLATE_APART };
 	unsigned count = 0, limit = t.apart ? 1 : MAX_INSNS;
 	uint32_t at = physical;
 	bool checked, soft;
 
 	block_room(cpu);
 	t.block = block_new(cpu);
-	t.block->eip = cpu->eip;
+	t.block->flags = t.apart ? block_key(cpu) & ~BLOCK_COLD : block_key(cpu);
+	t.block->eip = t.eip = t.block->flags & BLOCK_COLD ? physical : cpu->eip;
 	t.block->physical = physical;
 	t.block->depth = (uint8_t)depth;
 	t.esp = -4 * (int32_t)depth;
-	t.block->flags = block_key(cpu);
 	t.e.p = cache_write_at(cpu->cache, t.block->host);
 	t.e.by_register = cpu->reach->by_register;
 	t.e.exact = t.apart || cpu->frames[physical >> PAGE_SHIFT].exact;
 	if (t.e.exact)
 		t.block->flags |= BLOCK_EXACT;
 	checked = cpu->frames[physical >> PAGE_SHIFT].mixed;
+	if (t.block->flags & BLOCK_COLD)
+		emit_prologue(&t);
 	while (!t.done) {
 		enum fetched fetched = FETCH_END;
 

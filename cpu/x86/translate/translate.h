@@ -77,6 +77,8 @@ bool translate_is_checked(const struct translation *t, uint32_t physical);
 void translate_soft(struct translation *t);
 /** translate_emulate - leave for C, which runs this instruction. */
 void translate_emulate(struct translation *t);
+/** translate_slid - @reg = where the code translated as that at @eip is: a cold block may run anywhere (block.h). */
+void translate_slid(struct translation *t, unsigned reg, uint32_t eip);
 /** translate_go - continue at a guest address known now, ending the block. */
 void translate_go(struct translation *t, uint32_t target);
 /** translate_go_r8 - continue at the guest address in r8d, ending the block. */

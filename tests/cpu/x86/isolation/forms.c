@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * forms.c - PUSHF and POPF, which are compared as a whole.
+ * forms.c - PUSHF and POPF, which are compared as a whole; and the first bytes of blocks that may run at several addresses.
  *
  * The flags of the host go through a stack, and rsp is the guest's. So for one instruction it points to one word in struct cpu, and
  * is the guest's again before anything else happens: no jump leads into the sequence, nothing in it faults, and signals have a stack
@@ -53,13 +53,24 @@ static const uint8_t popf_form[] = {
 	0x41, 0xff, 0xa7, LE32(CPU_EXITS + 8 * REASON_EMULATE),	/* jmp [r15 + exit] */
 };							/* done: */
 
-/* Each begins as nothing else does, and may hold other constants in two places. */
+/*
+ * Whoever enters a block but by a chain, which goes behind these bytes, has its EIP in r8d: glue_enter() loads that, and a jump table is only
+ * gone through with the target in r8d, in blocks of this kind, which are all that such a table has. So what is stored is the guest's.
+ */
+static const uint8_t prologue_form[] = {
+	0x45, 0x8d, 0x80, LE32(0),			/* lea r8d, [r8 - eip] */
+	0x45, 0x89, 0x87, LE32(CPU_SLIDE),		/* mov [r15 + slide], r8d */
+};
+
+/* Each begins as nothing else does, at least there, and may hold other constants in two places. */
 static const struct form {
 	const uint8_t *code;
 	uint32_t len, begins, constant[2];
+	bool first;		/* at the beginning of a block, and nowhere else */
 } forms[] = {
-	{ pushf_form, sizeof(pushf_form), 6, { 0, 0 } },
-	{ popf_form, sizeof(popf_form), 10, { sizeof(popf_form) - 17, sizeof(popf_form) - 11 } },
+	{ prologue_form, sizeof(prologue_form), 3, { 3, 0 }, true },
+	{ pushf_form, sizeof(pushf_form), 6, { 0, 0 }, false },
+	{ popf_form, sizeof(popf_form), 10, { sizeof(popf_form) - 17, sizeof(popf_form) - 11 }, false },
 };
 
 static bool is_constant(const struct form *f, uint32_t at)
@@ -83,7 +94,7 @@ bool check_fixed(struct check *c, uint32_t *length)
 	for (unsigned i = 0; i < COUNT(forms); i++) {
 		const struct form *f = &forms[i];
 
-		if (left < f->begins || memcmp(code, f->code, f->begins))
+		if ((f->first && c->at) || left < f->begins || memcmp(code, f->code, f->begins))
 			continue;
 		*length = f->len;
 		if (left < f->len || !same(f, code))
@@ -93,6 +104,8 @@ bool check_fixed(struct check *c, uint32_t *length)
 		if (f->code == popf_form && !kind_is_guests(kind_of(c, R8)))
 			refuse(c, RULE_VALUE);
 		set(c, R8, V_ANY, 0);
+		if (f->code == prologue_form)
+			return true;
 		set(c, R9, f->code == pushf_form ? V_GUEST : V_ANY, 0);
 		set(c, R10, V_ANY, 0);
 		return true;

@@ -30,6 +30,8 @@ static const struct field {
 	{ 0,			1,	   4, LOAD,	    V_GUEST,   V_BASE_AT, 1 },	/* a segment's base */
 	{ CPU_BASE_OF,		1,	   8, LOAD,	    V_BASE_AT, V_NUMBER, 8 },
 	{ CPU_IF,		1,	   4, LOAD | STORE, V_GUEST,   NO_INDEX, 0 },
+	{ CPU_SLIDE,		1,	   4, LOAD,	    V_GUEST,   NO_INDEX, 0 },	/* stored by prologue_form only */
+	{ CPU_KEPT,		1,	   4, LOAD | STORE, V_GUEST,   NO_INDEX, 0 },
 	{ CPU_IRQ_PENDING,	1,	   4, LOAD,	    V_GUEST,   NO_INDEX, 0 },
 	{ CPU_SYSTEM,		4,	   4, LOAD,	    V_GUEST,   NO_INDEX, 0 },	/* CR0, CR2, CR3, CR4 */
 	{ CPU_SYSTEM + 4,	1,	   4, STORE,	    V_GUEST,   NO_INDEX, 0 },	/* CR2 */

@@ -53,7 +53,6 @@ static const struct mode {
 	{ .name = "checked", .code = USER_CODE, .user = true, .checked = true },
 	{ .name = "checked, segmented", .code = USER_CODE, .user = true, .segmented = true, .checked = true },
 	{ .name = "cold", .code = USER_CODE, .user = true, .cold = true },
-	{ .name = "cold, segmented", .code = USER_CODE, .user = true, .segmented = true, .cold = true },
 	{ .name = "16-bit", .code = USER_CODE, .user = true, .code16 = true },
 	{ .name = "ring 0", .code = KERNEL_CODE, .system = true },
 	{ .name = "ring 0, segmented", .code = KERNEL_CODE, .system = true, .segmented = true },

@@ -117,6 +117,61 @@ hand_programs:
 	jb	1b
 	finish	alias
 
+	/*
+	 * The same code at two addresses, in turn: what calls push, what jumps within a page and out of it lead to, and where it stops in the
+	 * end are the address's that it runs at. Nothing is rewritten.
+	 */
+	program	two_places
+	mov	$4, %ecx
+1:	call	2f
+	mov	$AT(2f, two_places) + CODE_TO_ALIAS, %eax
+	call	*%eax
+	push	$AT(2f, two_places) + CODE_TO_ALIAS
+	call	*(%esp)
+	pop	%eax
+	dec	%ecx
+	jnz	1b
+	mov	$3, %esi
+	mov	$AT(6f, two_places) + CODE_TO_ALIAS, %eax
+	jmp	*%eax
+
+2:	call	3f
+3:	pop	%eax
+	call	5f
+	test	$1, %cl
+	jz	4f
+	call	7f
+	add	$0x1234, %edx
+4:	lea	(%edx, %eax, 2), %edx
+	lea	7f - 3b(%eax), %ebp
+	push	%ebp
+	call	*(%esp)
+	call	*%ebp
+	pop	%ebp
+	ret
+5:	add	(%esp), %edx
+	call	8f
+	rol	$3, %edx
+	ret
+
+6:	mov	%esp, %ebp
+	call	7f
+	push	$8f - 6b
+	call	5b
+	pop	%eax
+	dec	%esi
+	jnz	6b
+	idivl	DATA + 0x10
+	.org	prog_two_places + 0x104, 0xcc	/* behind the edge */
+7:	call	8f
+	jc	9f
+	inc	%edx
+9:	ret
+8:	add	(%esp), %edx
+	xor	4(%esp), %edx
+	ret
+	finish	two_places
+
 	/* Jump to the other address, rewrite the first from there, and back. */
 	program	alias_jump
 	mov	$2, %ecx
