@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -132,4 +133,10 @@ void memory_populate(void *at, size_t len)
 	uintptr_t first = (uintptr_t)at & ~(uintptr_t)(PAGE - 1), end = ((uintptr_t)at + len + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
 
 	madvise((void *)first, end - first, MADV_POPULATE_WRITE);
+}
+
+void memory_fill(void *at, const void *from, size_t len)
+{
+	memory_populate(at, len);
+	memcpy(at, from, len);
 }

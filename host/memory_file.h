@@ -38,4 +38,7 @@ int memory_file_create(const char *name, size_t size, bool executable, const cha
  */
 void memory_populate(void *at, size_t len);
 
+/** memory_fill - the same, and copy @len bytes there from @from */
+void memory_fill(void *at, const void *from, size_t len);
+
 #endif

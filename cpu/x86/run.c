@@ -78,12 +78,12 @@ static bool usable(struct cpu *cpu, struct block *block)
  */
 static void enter_page(struct cpu *cpu, uint32_t physical)
 {
-	bool cold = block_key(cpu) & BLOCK_COLD;
+	uint32_t eip = block_eip(cpu, cpu->eip, physical);
 
 	for (uint32_t at = block_view(cpu, cpu->eip, physical); at != BLOCK_NONE; at = cpu->cache->blocks[at].view_next) {
 		const struct block *b = &cpu->cache->blocks[at];
 
-		if ((cold || (b->eip ^ cpu->eip) < PAGE_SIZE) && (b->physical ^ physical) < PAGE_SIZE && !b->second &&
+		if ((b->eip ^ eip) < PAGE_SIZE && (b->physical ^ physical) < PAGE_SIZE && !b->second &&
 		    (b->flags & (BLOCK_CHECKED | BLOCK_KEY)) == block_key(cpu))
 			jump_enter(jump_table(cpu), (cpu->eip & ~PAGE_MASK) | (b->eip & PAGE_MASK), b->depth, b->host);
 	}
@@ -357,16 +357,6 @@ static void single_step(struct cpu *cpu)
 	cpu->exit = (struct cpu_exit){ .kind = EXIT_FAULT, .vector = TRAP_DB, .eip = eip };
 }
 
-/* The check of the instruction at EIP was worth it. */
-static void note_saved_fault(struct cpu *cpu)
-{
-	struct cpu_fault fault;
-	uint32_t pte;
-
-	if (!runs_cold(cpu) && !mmu_walk(cpu, code_address(cpu, cpu->eip), cpu->user ? MMU_USER : 0, &pte, &fault))
-		soft_note_fault(cpu, (pte & PTE_FRAME) | (code_address(cpu, cpu->eip) & PAGE_MASK));
-}
-
 /* A checked access missed. */
 static void run_checked(struct cpu *cpu)
 {
@@ -376,13 +366,13 @@ static void run_checked(struct cpu *cpu)
 	case SOFT_DONE:
 		break;
 	case SOFT_NEW:
-		note_saved_fault(cpu);
+		soft_note_saved(cpu);
 		break;
 	case SOFT_APART:
 		run_apart(cpu);
 		break;
 	case SOFT_FAULT:
-		note_saved_fault(cpu);
+		soft_note_saved(cpu);
 		cpu->fault_page = ~0u;	/* nobody waits for a window there */
 		cpu->stats.guest_faults++;
 		raise_fault(cpu, &fault);

@@ -118,9 +118,7 @@ void elf_copy(const uint8_t *image, uint8_t *ram)
 	for (unsigned int i = 0; i < header.e_phnum; i++) {
 		Elf32_Phdr s = segment_of(image, &header, i);
 
-		if (!is_loaded(&s))
-			continue;
-		memory_populate(ram + s.p_paddr, s.p_filesz);
-		memcpy(ram + s.p_paddr, image + s.p_offset, s.p_filesz);
+		if (is_loaded(&s))
+			memory_fill(ram + s.p_paddr, image + s.p_offset, s.p_filesz);
 	}
 }

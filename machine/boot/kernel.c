@@ -257,7 +257,6 @@ int kernel_load(const struct kernel *kernel, uint8_t *ram, uint32_t size, struct
 		return load_elf(kernel, kernel->elf, kernel->elf_size, ram, error);
 	if (kernel->unpacker)
 		return load_again(kernel, ram, error);
-	memory_populate(ram + place->start, kernel->raw_size);
-	memcpy(ram + place->start, kernel->raw, kernel->raw_size);
+	memory_fill(ram + place->start, kernel->raw, kernel->raw_size);
 	return 0;
 }

@@ -87,8 +87,7 @@ static int place_initrd(const struct boot_params *params, uint8_t *ram, uint32_t
 			       "(see --memory)", initrd->path, (initrd->size + 1023) >> 10,
 			       top > kernel->place.end ? (top - kernel->place.end) >> 10 : 0, size >> 20);
 	*where = page_down(top - (uint32_t)initrd->size);
-	memory_populate(ram + *where, initrd->size);
-	memcpy(ram + *where, initrd->data, initrd->size);
+	memory_fill(ram + *where, initrd->data, initrd->size);
 	return 0;
 }
 

@@ -18,12 +18,6 @@
 
 enum { BLOCK_HOST_MAX = 16384, BLOCK_NOTES_MAX = 16384, BLOCK_LINKS_MAX = 8, TRIM_FROM = 12 << 20 };
 
-/* By which EIP a block is found: cold ones by none. */
-static uint32_t key_eip(uint32_t eip, uint8_t flags)
-{
-	return flags & BLOCK_COLD ? 0 : eip;
-}
-
 /*
  * Both addresses count: programs load the same library at different ones, so that a page of it may have been translated for a hundred.
  */
@@ -134,10 +128,11 @@ struct block *block_find(struct cpu *cpu, uint32_t eip, uint32_t physical, unsig
 	struct code_cache *cache = cpu->cache;
 	uint8_t wanted = block_key(cpu);
 
-	for (uint32_t i = *hash_head(cache, key_eip(eip, wanted), physical); i != BLOCK_NONE; i = cache->blocks[i].hash_next) {
+	eip = block_eip(cpu, eip, physical);
+	for (uint32_t i = *hash_head(cache, eip, physical); i != BLOCK_NONE; i = cache->blocks[i].hash_next) {
 		struct block *b = &cache->blocks[i];
 
-		if (b->physical == physical && (b->eip == eip || wanted & BLOCK_COLD) && b->depth == depth && (b->flags & BLOCK_KEY) == wanted)
+		if (b->physical == physical && b->eip == eip && b->depth == depth && (b->flags & BLOCK_KEY) == wanted)
 			return b;
 	}
 	return NULL;
@@ -145,7 +140,7 @@ struct block *block_find(struct cpu *cpu, uint32_t eip, uint32_t physical, unsig
 
 uint32_t block_view(const struct cpu *cpu, uint32_t eip, uint32_t physical)
 {
-	return *view_head(cpu->cache, key_eip(eip, block_key(cpu)), physical);
+	return *view_head(cpu->cache, block_eip(cpu, eip, physical), physical);
 }
 
 struct block *block_at(struct cpu *cpu, uint32_t host)
@@ -221,8 +216,7 @@ static void enter_frame(struct cpu *cpu, struct block *block, unsigned which, ui
 void block_insert(struct cpu *cpu, struct block *block)
 {
 	struct code_cache *cache = cpu->cache;
-	uint32_t eip = key_eip(block->eip, block->flags);
-	uint32_t *head = hash_head(cache, eip, block->physical), *view = view_head(cache, eip, block->physical);
+	uint32_t *head = hash_head(cache, block->eip, block->physical), *view = view_head(cache, block->eip, block->physical);
 
 	block->hash_next = *head;
 	block->view_next = *view;
@@ -292,13 +286,12 @@ void block_unchain(struct cpu *cpu, struct block *block)
 static void unhash(struct code_cache *cache, struct block *block)
 {
 	uint32_t self = block_index(cache, block);
-	uint32_t eip = key_eip(block->eip, block->flags);
-	uint32_t *at = hash_head(cache, eip, block->physical);
+	uint32_t *at = hash_head(cache, block->eip, block->physical);
 
 	while (*at != self)
 		at = &cache->blocks[*at].hash_next;
 	*at = block->hash_next;
-	at = view_head(cache, eip, block->physical);
+	at = view_head(cache, block->eip, block->physical);
 	while (*at != self)
 		at = &cache->blocks[*at].view_next;
 	*at = block->view_next;

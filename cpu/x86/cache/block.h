@@ -31,9 +31,10 @@ enum { BLOCK_DEPTHS = 8 };
 /*
  * Cold code moves. A library lies at another address in each process, and would have to be translated for each; what is cold has no time
  * for that. So a cold block is right at all addresses where its page may be mapped: it is made as if it ran at its physical address, and
- * what it does run at is that plus a slide, which all blocks of the page share. It begins with BLOCK_PROLOGUE bytes that work the slide out from r8d, which holds EIP whenever a
- * block is entered by way of C or a jump table, and store it; chains, which stay within a page, enter behind them. Of its code only what
- * is pushed by calls and where jumps leave the page is made with the slide. All else that it tells C is made right there (run.c).
+ * what it does run at is that plus a slide, which all blocks of the page share. It begins with BLOCK_PROLOGUE bytes that work the slide out
+ * from r8d, which holds EIP whenever a block is entered by way of C or a jump table, and store it; chains, which stay within a page, enter
+ * behind them. Of its code only what is pushed by calls and where jumps leave the page is made with the slide. All else that it tells C is
+ * made right there (run.c).
  *
  * Jump tables have such a block at addresses that nobody knows; so one that is dropped stays in them, with its prologue replaced by a way
  * to C, which tells the two by their first byte.
@@ -121,6 +122,12 @@ static inline uint8_t block_key(const struct cpu *cpu)
 {
 	return (uint8_t)((cpu->segmented ? BLOCK_SEGMENTED : 0) | (cpu->code16 ? BLOCK_CODE16 : 0) |
 			 (cpu->system_mode && cpu->cpl == 0 ? BLOCK_RING0 : 0) | (runs_cold(cpu) && !cpu->segmented && !cpu->code16 ? BLOCK_COLD : 0));
+}
+
+/* What a block of that kind has for its eip, where code at @eip is to run whose first byte is at guest-physical @physical. */
+static inline uint32_t block_eip(const struct cpu *cpu, uint32_t eip, uint32_t physical)
+{
+	return block_key(cpu) & BLOCK_COLD ? physical : eip;
 }
 
 /** block_find - the live block of the present kind for code at @eip whose first byte is at guest-physical @physical, at a depth; or NULL. */

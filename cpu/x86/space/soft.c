@@ -169,19 +169,42 @@ bool soft_note_met(struct cpu *cpu, uint32_t physical)
 	return true;
 }
 
+static unsigned access_for(const struct cpu *cpu, bool write)
+{
+	return (write ? MMU_WRITE : 0) | (cpu->user ? MMU_USER : 0);
+}
+
+/* Where the instruction at EIP is, if it is one to keep books about. */
+static bool counts(struct cpu *cpu, uint32_t *physical)
+{
+	uint32_t linear = code_address(cpu, cpu->eip), pte;
+	struct cpu_fault unused;
+
+	if (runs_cold(cpu) || mmu_walk(cpu, linear, access_for(cpu, false), &pte, &unused))
+		return false;
+	*physical = (pte & PTE_FRAME) | (linear & PAGE_MASK);
+	return true;
+}
+
+void soft_note_saved(struct cpu *cpu)
+{
+	uint32_t physical;
+
+	if (counts(cpu, &physical))
+		soft_note_fault(cpu, physical);
+}
+
 /*
  * The instruction at EIP has had C look up @pages more; windows would have met @faults there. Is that still worth its check? Where a kick
  * finds it is no measure for these: it is in C most of the time.
  */
 static void account(struct cpu *cpu, unsigned pages, unsigned faults)
 {
-	struct cpu_fault unused;
 	struct soft_insn *insn;
-	uint32_t pte, physical;
+	uint32_t physical;
 
-	if (mmu_walk(cpu, code_address(cpu, cpu->eip), cpu->user ? MMU_USER : 0, &pte, &unused))
+	if (!counts(cpu, &physical))
 		return;
-	physical = (pte & PTE_FRAME) | (code_address(cpu, cpu->eip) & PAGE_MASK);
 	insn = find(cpu, physical);
 	if (!insn || !insn->checked)
 		return;
@@ -225,11 +248,6 @@ static bool meet(struct cpu *cpu, uint32_t linear, uint32_t pte, bool write)
 		return false;
 	shadow_set(&cpu->slot->shadow, page, shadow_with(entry | (pte & PTE_FRAME), VIEW_MET, needed));
 	return true;
-}
-
-static unsigned access_for(const struct cpu *cpu, bool write)
-{
-	return (write ? MMU_WRITE : 0) | (cpu->user ? MMU_USER : 0);
 }
 
 /*
@@ -393,8 +411,7 @@ int soft_string(struct cpu *cpu, const struct insn *insn, struct cpu_fault *faul
 	    (moves && insn->seg != S_DS && insn->seg != S_ES && insn->seg != S_SS && insn->seg != S_CS))
 		return 0;
 	result = string_pieces(cpu, insn, moves, &run);
-	if (!runs_cold(cpu))
-		account(cpu, run.pages, run.faults);
+	account(cpu, run.pages, run.faults);
 	if (result > 0 && (!repeats || !cpu->gpr[R_ECX]))
 		cpu->eip += insn->len;
 	return result;

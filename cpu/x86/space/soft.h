@@ -59,6 +59,9 @@ bool soft_is_checked(struct cpu *cpu, uint32_t physical);
  */
 bool soft_note_fault(struct cpu *cpu, uint32_t physical);
 
+/** soft_note_saved - the check of the instruction at EIP has saved a fault that a window would have had. */
+void soft_note_saved(struct cpu *cpu);
+
 /** soft_note_met - a kick found the guest in a block with this checked instruction. Returns true when it is not worth checking any more. */
 bool soft_note_met(struct cpu *cpu, uint32_t physical);
 
